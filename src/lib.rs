@@ -1,0 +1,12 @@
+//! An FTP and echo server with a network stack of its own, for devices and for Linux.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[macro_use]
+mod log;
+
+pub mod auth;
+pub mod service;
+pub mod storage;
+pub mod stream;
+pub mod time;

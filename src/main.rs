@@ -1,0 +1,2 @@
+//! The Linux program.
+fn main() {}

@@ -1,0 +1,90 @@
+//! What runs behind a port: the contract between [`Service`]s and the network.
+//!
+//! A service owns its sessions and never sees a socket. The network calls
+//! [`Service::poll`] whenever something may have changed: bytes arrived, room
+//! was freed, the data connection moved, a deadline passed. The service looks
+//! at everything it waits for, does a bounded amount of work, and says in an
+//! [`Action`] what it wants next.
+
+use core::net::SocketAddr;
+
+use crate::stream::Stream;
+use crate::time::Instant;
+
+/// Names a session of one service, from [`Service::open`] to [`Service::close`].
+pub type SessionId = usize;
+
+/// A protocol server over TCP. One value serves all connections to its port.
+pub trait Service {
+    /// A connection from `peer` to `local` is established. `None` refuses it with a reset.
+    fn open(&mut self, local: SocketAddr, peer: SocketAddr, now: Instant) -> Option<SessionId>;
+
+    /// Advances a session. Called again at once after [`Action::Listen`],
+    /// [`Action::Connect`] and [`Action::DropData`]; otherwise as the action says.
+    fn poll(&mut self, id: SessionId, io: Io<'_>, now: Instant) -> Action;
+
+    /// The connection is gone, by [`Action::Close`] or on its own; `id` may be used anew.
+    fn close(&mut self, id: SessionId);
+
+    /// The server is about to stop: open sessions should end, at the latest at `until`.
+    fn shutdown(&mut self, until: Instant);
+}
+
+/// The connections of a session.
+pub struct Io<'a> {
+    /// The connection that the client opened to the service's port.
+    pub control: &'a mut dyn Stream,
+    /// The one further connection that a session may have.
+    pub data: Data<'a>,
+}
+
+/// A session's data connection.
+pub enum Data<'a> {
+    /// There is none.
+    Absent,
+    /// Not established yet; the address is our end of it.
+    Opening(SocketAddr),
+    /// Established, if only for a moment: see its status.
+    Open(&'a mut dyn Stream),
+    /// It could not be had, or never came to be.
+    Failed(DataError),
+}
+
+/// Why there is no data connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataError {
+    /// Every data slot is taken.
+    NoSlot,
+    /// Every port of the range is taken.
+    NoPort,
+    /// The address cannot be reached from here.
+    Unreachable,
+    /// The peer refused, or did not answer.
+    Refused,
+}
+
+/// What a session wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing to do until one of its streams moves, or until the instant given.
+    Wait(Option<Instant>),
+    /// Waits for something besides the network (storage, a password hash): poll next turn.
+    Pending,
+    /// Did its share of work and has more: poll again in the next turn, which is due at once.
+    Yield,
+    /// Expect a data connection from the control connection's peer, on a port that the
+    /// network chooses. Replaces the data connection that there is.
+    Listen,
+    /// Open a data connection. Replaces the data connection that there is.
+    Connect {
+        /// The peer.
+        remote: SocketAddr,
+        /// Our port; the address is that of the control connection.
+        local_port: u16,
+    },
+    /// Let go of the data connection: one that was finished closes in its own time, any
+    /// other is reset.
+    DropData,
+    /// Send what is queued, then close the session with all its connections.
+    Close,
+}

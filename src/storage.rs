@@ -1,0 +1,171 @@
+//! Where the files are: the polled [`Storage`] trait.
+
+mod path;
+pub mod ram;
+
+use core::task::Poll;
+
+use crate::time::Timestamp;
+
+pub use path::Path;
+
+/// Something to do in a [`Storage`]. The storage copies what it needs of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op<'a> {
+    /// Read a file, from `offset` bytes after its start. An offset past the end reads
+    /// nothing. Poll [`poll_open`](Storage::poll_open), then
+    /// [`poll_read`](Storage::poll_read).
+    Read {
+        /// The file.
+        path: Path<'a>,
+        /// Where to begin.
+        offset: u64,
+    },
+    /// Write a file, which stays as it was (or absent) until
+    /// [`poll_finish`](Storage::poll_finish). Poll [`poll_open`](Storage::poll_open), then
+    /// [`poll_write`](Storage::poll_write).
+    Write {
+        /// The file.
+        path: Path<'a>,
+        /// What of the old content is kept in front of the new.
+        keep: Keep,
+    },
+    /// List a directory, or show the one entry of what is not a directory. Poll
+    /// [`poll_open`](Storage::poll_open), then [`poll_entry`](Storage::poll_entry).
+    List {
+        /// The directory.
+        path: Path<'a>,
+    },
+    /// Show one entry, of a directory itself too. Poll [`poll_entry`](Storage::poll_entry).
+    Stat {
+        /// The file or directory.
+        path: Path<'a>,
+    },
+    /// Make a directory.
+    MakeDirectory {
+        /// Its path.
+        path: Path<'a>,
+    },
+    /// Remove a directory, which must be empty.
+    RemoveDirectory {
+        /// Its path.
+        path: Path<'a>,
+    },
+    /// Delete a file, never a directory.
+    Delete {
+        /// Its path.
+        path: Path<'a>,
+    },
+    /// Rename a file or directory. A file that has the new name is replaced, as in POSIX.
+    Rename {
+        /// The old path.
+        from: Path<'a>,
+        /// The new path.
+        to: Path<'a>,
+    },
+}
+
+/// What an [`Op::Write`] keeps of the file that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing: the new content replaces the old.
+    Nothing,
+    /// This many bytes of it, at most all of it being there: more is [`Error::BadOffset`].
+    Bytes(u64),
+    /// All of it, also when there is none: append.
+    All,
+}
+
+/// What kind of thing an [`Entry`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// Anything else: a symbolic link that leads nowhere, a device, a socket.
+    Other,
+}
+
+/// A file or directory, as a listing shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The last component of its path: any bytes but `/` and NUL. Empty for the root.
+    pub name: &'a [u8],
+    /// What it is.
+    pub kind: Kind,
+    /// Size in bytes; 0 for a directory.
+    pub size: u64,
+    /// When its content last changed.
+    pub modified: Timestamp,
+    /// The nine permission bits of POSIX, where there are such.
+    pub mode: Option<u16>,
+}
+
+/// Why an operation failed: outcomes, which `ftp::reply` maps to reply codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// There is no such file or directory.
+    NotFound,
+    /// It may not be done: permission, a read-only medium, a way out of the root.
+    Denied,
+    /// There is something of that name already.
+    Exists,
+    /// A directory is needed here.
+    NotADirectory,
+    /// A directory cannot be used so.
+    IsADirectory,
+    /// The directory has entries.
+    NotEmpty,
+    /// The name is too long or has a byte that the storage cannot store.
+    BadName,
+    /// The offset lies past the end of the file.
+    BadOffset,
+    /// No space is left, or no room for one more entry.
+    Full,
+    /// All jobs, or the file itself, are in use: later it may work.
+    Busy,
+    /// The medium failed.
+    Io,
+}
+
+/// A file system, seen from a loop that must not wait.
+///
+/// [`start`](Self::start) begins an operation and the `poll_*` methods advance it; none of
+/// them waits. `Pending` means "poll me next turn". A job ends when
+/// [`poll_finish`](Self::poll_finish) is ready, with whatever result, or with
+/// [`cancel`](Self::cancel): each job must be brought to one of these ends, after an error of
+/// another poll too (by `cancel`).
+pub trait Storage {
+    /// An operation under way.
+    type Job;
+
+    /// Begins `op`; `now` is the date for what is written. May fail at once, or leave it to
+    /// the polls to fail.
+    fn start(&mut self, op: Op<'_>, now: Timestamp) -> Result<Self::Job, Error>;
+
+    /// Ready when a read, a write or a listing is known to be possible. For a read it
+    /// tells the whole size of the file in bytes, if that is known.
+    fn poll_open(&mut self, job: &mut Self::Job) -> Poll<Result<Option<u64>, Error>>;
+
+    /// Reads into the front of `buf`, which is not empty; `Ok(0)` is the end of the file.
+    fn poll_read(&mut self, job: &mut Self::Job, buf: &mut [u8]) -> Poll<Result<usize, Error>>;
+
+    /// Takes bytes from the front of `buf`, which is not empty, and says how many. `Ok(0)`
+    /// is progress of another kind (copying what is kept): poll again.
+    fn poll_write(&mut self, job: &mut Self::Job, buf: &[u8]) -> Poll<Result<usize, Error>>;
+
+    /// The next entry; `None` after the last. The order is the storage's; `.` and `..` are
+    /// not among them.
+    fn poll_entry<'a>(
+        &'a mut self,
+        job: &'a mut Self::Job,
+    ) -> Poll<Result<Option<Entry<'a>>, Error>>;
+
+    /// Completes the operation. For a write this is the commit: when it is ready with `Ok`,
+    /// the file has its new content; with an error, the old content as before.
+    fn poll_finish(&mut self, job: &mut Self::Job) -> Poll<Result<(), Error>>;
+
+    /// Throws the operation away. What a write has written leaves no trace.
+    fn cancel(&mut self, job: Self::Job);
+}
