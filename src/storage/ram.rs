@@ -1,1 +1,370 @@
 //! A file system in fixed memory.
+//!
+//! Files and directories are [`Node`]s; the content of a file is a chain of [`Block`]s. A
+//! file that has a path never changes: an upload fills a node without a path, and its commit
+//! puts that node in the place of the old one. So a reader needs no lock. Each job pins the
+//! nodes that it uses, and a node without a path is freed with its last pin.
+//!
+//! Nodes and blocks are numbered from 1, so that empty ones are all zeros: a disk in statics
+//! takes no room in the firmware's image. Number 0 is the root, and, as the root is nobody's
+//! child, also the end of every list.
+
+mod memory;
+mod tree;
+
+use core::mem;
+use core::task::Poll;
+
+use super::{Entry, Error, Keep, Op, Path, Storage};
+use crate::time::Timestamp;
+pub use memory::{BLOCK_SIZE, Block, NAME_MAX, Node};
+use memory::{Free, NONE, ROOT, Reader, copy};
+
+/// Blocks that one call copies, at most, of what a write keeps.
+const COPY_BLOCKS: usize = 64;
+
+/// A file system in memory that the caller lends it: one node for each file and directory
+/// but the root, and one for each upload under way. It uses at most 65,535 of each kind.
+///
+/// Every operation but an upload is done in [`start`](Storage::start) or reads memory: only
+/// the search for a large offset, and the copying of what an upload keeps, take more than one
+/// poll.
+#[derive(Debug)]
+pub struct RamDisk<'a> {
+    root: Node,
+    nodes: &'a mut [Node],
+    blocks: &'a mut [Block],
+    free_nodes: Free,
+    free_blocks: Free,
+    /// The rank given last.
+    rank: u64,
+}
+
+/// An operation of a [`RamDisk`] under way.
+#[derive(Debug)]
+pub struct Job(State);
+
+#[derive(Debug)]
+enum State {
+    Read(Reader),
+    Write(Writer),
+    List(Lister),
+    Show { node: u16 },
+    Shown { node: u16 },
+    Done,
+}
+
+#[derive(Debug)]
+struct Writer {
+    directory: u16,
+    file: u16,
+    /// What is still to be copied of the old file.
+    kept: Option<Reader>,
+}
+
+/// A place in a directory. It holds no pin on the child: the rank tells where to go on when
+/// the child has left.
+#[derive(Debug)]
+struct Lister {
+    directory: u16,
+    child: u16,
+    rank: u64,
+}
+
+impl<'a> RamDisk<'a> {
+    /// An empty disk.
+    pub fn new(nodes: &'a mut [Node], blocks: &'a mut [Block]) -> Self {
+        Self {
+            root: Node { directory: true, rank: 1, ..Node::EMPTY },
+            free_nodes: Free::new(nodes.len()),
+            free_blocks: Free::new(blocks.len()),
+            nodes,
+            blocks,
+            rank: 1,
+        }
+    }
+
+    /// Puts a file there before serving begins.
+    pub fn insert(&mut self, path: Path<'_>, content: &[u8], now: Timestamp) -> Result<(), Error> {
+        let writer = self.writer(path, Keep::Nothing, now)?;
+        if self.append(writer.file, content) < content.len() {
+            self.release(State::Write(writer));
+            return Err(Error::Full);
+        }
+        self.commit(writer)
+    }
+
+    /// How many more files and directories there is room for.
+    pub fn free_nodes(&self) -> usize {
+        self.free_nodes.count.into()
+    }
+
+    /// How many more blocks there is room for, of [`BLOCK_SIZE`] bytes each.
+    pub fn free_blocks(&self) -> usize {
+        self.free_blocks.count.into()
+    }
+
+    fn reader(&mut self, path: Path<'_>, offset: u64) -> Result<Reader, Error> {
+        let file = self.find(path)?;
+        if self.node(file).directory {
+            return Err(Error::IsADirectory);
+        }
+        Ok(self.reader_at(file, offset))
+    }
+
+    fn writer(&mut self, path: Path<'_>, keep: Keep, now: Timestamp) -> Result<Writer, Error> {
+        let (directory, name) = self.place(path)?.ok_or(Error::IsADirectory)?;
+        let old = self.child(directory, &name);
+        let size = match old.map(|old| self.node(old)) {
+            Some(old) if old.directory => return Err(Error::IsADirectory),
+            Some(old) => old.size,
+            None => 0,
+        };
+        let kept = match keep {
+            Keep::Nothing => 0,
+            Keep::All => size,
+            Keep::Bytes(count) => {
+                u32::try_from(count).ok().filter(|&n| n <= size).ok_or(Error::BadOffset)?
+            }
+        };
+        let file = self.take_node(Node { name, modified: now, ..Node::EMPTY })?;
+        self.pin(file);
+        self.pin(directory);
+        let old = old.filter(|_| kept > 0);
+        let kept = old.map(|old| Reader { left: kept, ..self.reader_at(old, 0) });
+        Ok(Writer { directory, file, kept })
+    }
+
+    fn lister(&mut self, path: Path<'_>) -> Result<State, Error> {
+        let directory = self.find(path)?;
+        if !self.node(directory).directory {
+            return self.show(path);
+        }
+        self.pin(directory);
+        Ok(State::List(Lister { directory, child: NONE, rank: u64::MAX }))
+    }
+
+    fn show(&mut self, path: Path<'_>) -> Result<State, Error> {
+        let node = self.find(path)?;
+        self.pin(node);
+        Ok(State::Show { node })
+    }
+
+    fn make_directory(&mut self, path: Path<'_>, now: Timestamp) -> Result<(), Error> {
+        let (parent, name) = self.place(path)?.ok_or(Error::Exists)?;
+        if self.child(parent, &name).is_some() {
+            return Err(Error::Exists);
+        }
+        let new = Node { name, modified: now, directory: true, ..Node::EMPTY };
+        let directory = self.take_node(new)?;
+        let rank = self.next_rank();
+        self.link(parent, directory, rank, now);
+        Ok(())
+    }
+
+    fn remove_directory(&mut self, path: Path<'_>, now: Timestamp) -> Result<(), Error> {
+        let directory = self.find(path)?;
+        match self.node(directory) {
+            _ if directory == ROOT => Err(Error::Denied),
+            node if !node.directory => Err(Error::NotADirectory),
+            node if node.first != NONE => Err(Error::NotEmpty),
+            _ => {
+                self.remove(directory, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn delete(&mut self, path: Path<'_>, now: Timestamp) -> Result<(), Error> {
+        let file = self.find(path)?;
+        if self.node(file).directory {
+            return Err(Error::IsADirectory);
+        }
+        self.remove(file, now);
+        Ok(())
+    }
+
+    fn rename(&mut self, from: Path<'_>, to: Path<'_>, now: Timestamp) -> Result<(), Error> {
+        let node = self.find(from)?;
+        if from == to && node != ROOT {
+            return Ok(());
+        }
+        if self.node(node).directory && (to.is_within(from) || to.is_root()) {
+            return Err(Error::Denied);
+        }
+        let (parent, name) = self.place(to)?.ok_or(Error::IsADirectory)?;
+        let rank = match self.child(parent, &name) {
+            Some(target) => {
+                self.may_replace(target, node)?;
+                self.remove(target, now)
+            }
+            None if self.node(node).parent == parent => self.node(node).rank,
+            None => self.next_rank(),
+        };
+        self.unlink(node, now);
+        self.node_mut(node).name = name;
+        self.link(parent, node, rank, now);
+        Ok(())
+    }
+
+    /// Whether POSIX lets `rename` put `node` in the place of `target`.
+    fn may_replace(&self, target: u16, node: u16) -> Result<(), Error> {
+        match (self.node(target), self.node(node).directory) {
+            (target, false) if target.directory => Err(Error::IsADirectory),
+            (target, true) if !target.directory => Err(Error::NotADirectory),
+            (target, true) if target.first != NONE => Err(Error::NotEmpty),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the file of a write its path, in the place of the file that has that path now.
+    fn commit(&mut self, writer: Writer) -> Result<(), Error> {
+        let result = self.replace(&writer);
+        self.release(State::Write(writer));
+        result
+    }
+
+    fn replace(&mut self, writer: &Writer) -> Result<(), Error> {
+        let &Writer { directory, file, .. } = writer;
+        if !self.node(directory).has_path() {
+            return Err(Error::NotFound);
+        }
+        let now = self.node(file).modified;
+        let rank = match self.child(directory, &self.node(file).name) {
+            Some(old) if self.node(old).directory => return Err(Error::IsADirectory),
+            Some(old) => self.remove(old, now),
+            None => self.next_rank(),
+        };
+        self.link(directory, file, rank, now);
+        Ok(())
+    }
+
+    /// Copies some more of what the write keeps; false if something is left.
+    fn copy_kept(&mut self, writer: &mut Writer) -> Result<bool, Error> {
+        let Some(old) = &mut writer.kept else { return Ok(true) };
+        for _ in 0..COPY_BLOCKS {
+            let mut data = [0; BLOCK_SIZE];
+            let count = copy(self.next_bytes(old), &mut data);
+            if count == 0 {
+                self.unpin(old.file);
+                writer.kept = None;
+                return Ok(true);
+            }
+            if self.append(writer.file, data.get(..count).unwrap_or(&[])) < count {
+                return Err(Error::Full);
+            }
+            self.advance(old, count);
+        }
+        Ok(false)
+    }
+
+    /// Ends a job: what only it used is freed.
+    fn release(&mut self, state: State) {
+        match state {
+            State::Read(reader) => self.unpin(reader.file),
+            State::Write(Writer { directory, file, kept }) => {
+                self.unpin(file);
+                self.unpin(directory);
+                if let Some(old) = kept {
+                    self.unpin(old.file);
+                }
+            }
+            State::List(lister) => self.unpin(lister.directory),
+            State::Show { node } | State::Shown { node } => self.unpin(node),
+            State::Done => (),
+        }
+    }
+}
+
+/// A poll that does not belong to the operation is answered with [`Error::Io`].
+impl Storage for RamDisk<'_> {
+    type Job = Job;
+
+    fn start(&mut self, op: Op<'_>, now: Timestamp) -> Result<Job, Error> {
+        let done = |()| State::Done;
+        let state = match op {
+            Op::Read { path, offset } => self.reader(path, offset).map(State::Read),
+            Op::Write { path, keep } => self.writer(path, keep, now).map(State::Write),
+            Op::List { path } => self.lister(path),
+            Op::Stat { path } => self.show(path),
+            Op::MakeDirectory { path } => self.make_directory(path, now).map(done),
+            Op::RemoveDirectory { path } => self.remove_directory(path, now).map(done),
+            Op::Delete { path } => self.delete(path, now).map(done),
+            Op::Rename { from, to } => self.rename(from, to, now).map(done),
+        };
+        state.map(Job)
+    }
+
+    fn poll_open(&mut self, job: &mut Job) -> Poll<Result<Option<u64>, Error>> {
+        let State::Read(reader) = &mut job.0 else { return Poll::Ready(Ok(None)) };
+        if !self.seek(reader) {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(Some(self.node(reader.file).size.into())))
+    }
+
+    fn poll_read(&mut self, job: &mut Job, buf: &mut [u8]) -> Poll<Result<usize, Error>> {
+        let State::Read(reader) = &mut job.0 else { return Poll::Ready(Err(Error::Io)) };
+        if !self.seek(reader) {
+            return Poll::Pending;
+        }
+        let mut taken = 0;
+        while let Some(rest) = buf.get_mut(taken..) {
+            let count = copy(self.next_bytes(reader), rest);
+            if count == 0 {
+                break;
+            }
+            self.advance(reader, count);
+            taken += count;
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_write(&mut self, job: &mut Job, buf: &[u8]) -> Poll<Result<usize, Error>> {
+        let State::Write(writer) = &mut job.0 else { return Poll::Ready(Err(Error::Io)) };
+        if writer.kept.is_some() {
+            return Poll::Ready(self.copy_kept(writer).map(|_| 0));
+        }
+        match self.append(writer.file, buf) {
+            0 if !buf.is_empty() => Poll::Ready(Err(Error::Full)),
+            taken => Poll::Ready(Ok(taken)),
+        }
+    }
+
+    fn poll_entry<'a>(&'a mut self, job: &'a mut Job) -> Poll<Result<Option<Entry<'a>>, Error>> {
+        let shown = match &mut job.0 {
+            State::List(lister) => self.next_child(lister).inspect(|&child| {
+                (lister.child, lister.rank) = (child, self.node(child).rank);
+            }),
+            &mut State::Show { node } => {
+                job.0 = State::Shown { node };
+                Some(node)
+            }
+            State::Shown { .. } => None,
+            _ => return Poll::Ready(Err(Error::Io)),
+        };
+        Poll::Ready(Ok(shown.map(|node| self.node(node).entry())))
+    }
+
+    fn poll_finish(&mut self, job: &mut Job) -> Poll<Result<(), Error>> {
+        let copied = match &mut job.0 {
+            State::Write(writer) => self.copy_kept(writer),
+            _ => Ok(true),
+        };
+        if copied == Ok(false) {
+            return Poll::Pending;
+        }
+        let result = match (mem::replace(&mut job.0, State::Done), copied) {
+            (State::Write(writer), Ok(_)) => self.commit(writer),
+            (state, result) => {
+                self.release(state);
+                result.map(|_| ())
+            }
+        };
+        Poll::Ready(result)
+    }
+
+    fn cancel(&mut self, job: Job) {
+        self.release(job.0);
+    }
+}
