@@ -189,10 +189,10 @@ impl<'a> RamDisk<'a> {
         if from == to && node != ROOT {
             return Ok(());
         }
-        if self.node(node).directory && (to.is_within(from) || to.is_root()) {
+        if self.node(node).directory && to.is_within(from) {
             return Err(Error::Denied);
         }
-        let (parent, name) = self.place(to)?.ok_or(Error::IsADirectory)?;
+        let (parent, name) = self.place(to)?.ok_or(Error::Denied)?;
         let rank = match self.child(parent, &name) {
             Some(target) => {
                 self.may_replace(target, node)?;

@@ -1,0 +1,492 @@
+//! A directory of the host as a [`Storage`].
+//!
+//! The kernel resolves every path beneath the root (`openat2` with `RESOLVE_BENEATH`): neither
+//! a symbolic link nor one that is swapped during the call leads out. What changes a name is
+//! done by that name in its parent directory, which was opened so. Thus deleting, renaming or
+//! overwriting what is a symbolic link concerns the link itself, never what it leads to.
+//!
+//! An upload goes to a hidden file in the same directory, which is renamed at the commit.
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::Poll;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::{Errno, retry_on_intr};
+use tinyftp::storage::{Entry, Error, Keep, Kind, Op, Path, Storage};
+use tinyftp::time::Timestamp;
+
+/// Bytes that the kernel copies in one poll, at most, of what an upload keeps.
+const COPY_BYTES: u64 = 8 << 20;
+
+/// The same where the kernel does not copy by itself.
+const COPY_BUFFER: usize = 256 << 10;
+
+/// Entries that one poll passes over, at most.
+const SKIP_ENTRIES: usize = 64;
+
+/// How often a path is resolved anew because something was renamed meanwhile.
+const RACES: usize = 16;
+
+/// An offset past the end. No call on a regular file gives this error.
+const BAD_OFFSET: Errno = Errno::SPIPE;
+
+/// What begins and ends the name of an upload that is not committed.
+const TEMPORARY: (&str, &str) = (".tinyftp-", ".part");
+
+/// A directory of the host, opened once: what is done to its name later does not matter.
+#[derive(Debug)]
+pub struct Disk {
+    root: OwnedFd,
+    /// Tells the uploads of this run from what a run that crashed has left.
+    run: u64,
+    uploads: u64,
+}
+
+/// An operation of a [`Disk`] under way.
+#[derive(Debug)]
+pub struct Job(State);
+
+#[derive(Debug)]
+enum State {
+    Read { file: OwnedFd, offset: u64, size: u64 },
+    Write(Upload),
+    List(Listing),
+    Show { name: Vec<u8>, stat: Option<Stat> },
+    Done,
+}
+
+#[derive(Debug)]
+struct Listing {
+    directory: Dir,
+    /// The path of the directory, with a `/` at its end.
+    path: Vec<u8>,
+    /// The name shown last.
+    name: Vec<u8>,
+}
+
+/// A file on its way. Dropped, it leaves nothing.
+#[derive(Debug)]
+struct Upload {
+    directory: OwnedFd,
+    name: Vec<u8>,
+    temporary: String,
+    file: OwnedFd,
+    size: u64,
+    kept: Option<Kept>,
+    committed: bool,
+}
+
+#[derive(Debug)]
+struct Kept {
+    old: OwnedFd,
+    left: u64,
+}
+
+impl Disk {
+    /// Opens the directory that is to be served.
+    pub fn open(root: &std::path::Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(root, flags, Mode::empty())?;
+        let run = getrandom::u64().map_err(io::Error::other)?;
+        let disk = Self { root, run, uploads: 0 };
+        match disk.open_beneath(b".", flags) {
+            Ok(_) => Ok(disk),
+            Err(Errno::NOSYS) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "serving a directory takes the system call openat2, thus Linux 5.6 or newer",
+            )),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn open_beneath(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let mut result = Err(Errno::AGAIN);
+        for _ in 0..RACES {
+            result = rustix::fs::openat2(&self.root, path, flags, Mode::empty(), resolve);
+            if !matches!(result, Err(Errno::AGAIN | Errno::INTR)) {
+                break;
+            }
+        }
+        result
+    }
+
+    fn resolve(&self, path: Path<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
+        if path.components().any(is_temporary) {
+            return Err(Errno::NOENT);
+        }
+        let beneath = match path.as_bytes() {
+            [b'/', rest @ ..] if !rest.is_empty() => rest,
+            _ => b".",
+        };
+        self.open_beneath(beneath, flags)
+    }
+
+    /// The directory that a path is in, and its name there; `None` for the root.
+    fn place<'p>(&self, path: Path<'p>) -> Result<Option<(OwnedFd, &'p [u8])>, Errno> {
+        let Some((directory, name)) = path.parent() else { return Ok(None) };
+        if is_temporary(name) {
+            return Err(Errno::INVAL);
+        }
+        let directory = self.resolve(directory, OFlags::PATH | OFlags::DIRECTORY)?;
+        Ok(Some((directory, name)))
+    }
+
+    /// Opens a regular file. Opening anything else neither waits nor gives it.
+    fn open_file(&self, path: Path<'_>) -> Result<(OwnedFd, u64), Errno> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = self.resolve(path, flags)?;
+        let stat = rustix::fs::fstat(&file)?;
+        match kind(&stat) {
+            Kind::File => Ok((file, size(&stat))),
+            Kind::Directory => Err(Errno::ISDIR),
+            Kind::Other => Err(Errno::ACCESS),
+        }
+    }
+
+    fn reader(&self, path: Path<'_>, offset: u64) -> Result<State, Errno> {
+        let (file, size) = self.open_file(path)?;
+        Ok(State::Read { file, offset: offset.min(size), size })
+    }
+
+    fn writer(&mut self, path: Path<'_>, keep: Keep) -> Result<State, Errno> {
+        let (directory, name) = self.place(path)?.ok_or(Errno::ISDIR)?;
+        let replaced = self.replaceable(path)?;
+        let kept = self.kept(path, keep)?;
+        let temporary = self.next_temporary();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o666);
+        let file = rustix::fs::openat(&directory, &temporary, flags, mode)?;
+        let name = name.to_vec();
+        let upload = Upload { directory, name, temporary, file, size: 0, kept, committed: false };
+        if let Some(mode) = replaced {
+            // Where that is not possible the new file has the mode of any new file.
+            let _ = rustix::fs::fchmod(&upload.file, mode);
+        }
+        Ok(State::Write(upload))
+    }
+
+    /// The mode of the file that an upload would replace, if there is one and it may.
+    fn replaceable(&self, path: Path<'_>) -> Result<Option<Mode>, Errno> {
+        let old = match self.resolve(path, OFlags::PATH) {
+            Ok(old) => rustix::fs::fstat(old)?,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match kind(&old) {
+            Kind::File => Ok(Some(Mode::from_raw_mode(old.st_mode & 0o777))),
+            Kind::Directory => Err(Errno::ISDIR),
+            Kind::Other => Err(Errno::ACCESS),
+        }
+    }
+
+    fn kept(&self, path: Path<'_>, keep: Keep) -> Result<Option<Kept>, Errno> {
+        let wanted = match keep {
+            Keep::Nothing | Keep::Bytes(0) => return Ok(None),
+            Keep::Bytes(count) => Some(count),
+            Keep::All => None,
+        };
+        let (old, size) = match (self.open_file(path), wanted) {
+            (Err(Errno::NOENT), Some(_)) => return Err(BAD_OFFSET),
+            (Err(Errno::NOENT), None) => return Ok(None),
+            (opened, _) => opened?,
+        };
+        match wanted.unwrap_or(size) {
+            0 => Ok(None),
+            left if left <= size => Ok(Some(Kept { old, left })),
+            _ => Err(BAD_OFFSET),
+        }
+    }
+
+    fn next_temporary(&mut self) -> String {
+        let ((start, end), run, upload) = (TEMPORARY, self.run, self.uploads);
+        self.uploads += 1;
+        format!("{start}{run:016x}-{upload}{end}")
+    }
+
+    fn lister(&self, path: Path<'_>) -> Result<State, Errno> {
+        let directory = match self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Err(Errno::NOTDIR) => return self.show(path),
+            opened => Dir::new(opened?)?,
+        };
+        let mut path = path.as_bytes().to_vec();
+        if path != b"/" {
+            path.push(b'/');
+        }
+        Ok(State::List(Listing { directory, path, name: Vec::new() }))
+    }
+
+    fn show(&self, path: Path<'_>) -> Result<State, Errno> {
+        let (name, stat) = match self.place(path)? {
+            Some((directory, name)) => (name.to_vec(), self.stat(directory, name, path)?),
+            None => (Vec::new(), rustix::fs::fstat(&self.root)?),
+        };
+        Ok(State::Show { name, stat: Some(stat) })
+    }
+
+    /// What is at `path`, which is `name` in `directory`: for a symbolic link, what it leads
+    /// to, unless that is nowhere or outside.
+    fn stat(&self, directory: impl AsFd, name: &[u8], path: Path<'_>) -> Result<Stat, Errno> {
+        let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if file_type(&stat) != FileType::Symlink {
+            return Ok(stat);
+        }
+        match self.resolve(path, OFlags::PATH) {
+            Ok(target) => rustix::fs::fstat(target),
+            Err(_) => Ok(stat),
+        }
+    }
+
+    /// Reads the next entry; `None` if it is none of those that are shown.
+    fn next_entry(&self, listing: &mut Listing) -> Option<Result<Option<Stat>, Errno>> {
+        let entry = match listing.directory.read()? {
+            Ok(entry) => entry,
+            Err(error) => return Some(Err(error)),
+        };
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") || is_temporary(name) {
+            return Some(Ok(None));
+        }
+        name.clone_into(&mut listing.name);
+        let path = [&listing.path, name].concat();
+        let path = Path::new(&path)?;
+        let stat = listing.directory.fd();
+        match stat.and_then(|directory| self.stat(directory, name, path)) {
+            Err(Errno::NOENT) => Some(Ok(None)),
+            stat => Some(stat.map(Some)),
+        }
+    }
+
+    fn poll_listing<'a>(&self, listing: &'a mut Listing) -> Poll<Result<Option<Entry<'a>>, Error>> {
+        for _ in 0..SKIP_ENTRIES {
+            match self.next_entry(listing) {
+                None => return Poll::Ready(Ok(None)),
+                Some(Ok(None)) => (),
+                Some(Ok(Some(stat))) => return Poll::Ready(Ok(Some(entry(&listing.name, &stat)))),
+                Some(Err(error)) => return Poll::Ready(Err(outcome(error))),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn make_directory(&self, path: Path<'_>) -> Result<(), Errno> {
+        let (parent, name) = self.place(path)?.ok_or(Errno::EXIST)?;
+        rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777))
+    }
+
+    fn remove(&self, path: Path<'_>, root: Errno, flags: AtFlags) -> Result<(), Errno> {
+        let (directory, name) = self.place(path)?.ok_or(root)?;
+        rustix::fs::unlinkat(directory, name, flags)
+    }
+
+    fn rename(&self, from: Path<'_>, to: Path<'_>) -> Result<(), Errno> {
+        let (from, old) = self.place(from)?.ok_or(Errno::ACCESS)?;
+        let (to, new) = self.place(to)?.ok_or(Errno::ACCESS)?;
+        rustix::fs::renameat(from, old, to, new).map_err(|error| match error {
+            // Of a directory into itself.
+            Errno::INVAL => Errno::ACCESS,
+            error => error,
+        })
+    }
+}
+
+impl Storage for Disk {
+    type Job = Job;
+
+    fn start(&mut self, op: Op<'_>, _now: Timestamp) -> Result<Job, Error> {
+        let done = |()| State::Done;
+        let state = match op {
+            Op::Read { path, offset } => self.reader(path, offset),
+            Op::Write { path, keep } => self.writer(path, keep),
+            Op::List { path } => self.lister(path),
+            Op::Stat { path } => self.show(path),
+            Op::MakeDirectory { path } => self.make_directory(path).map(done),
+            Op::RemoveDirectory { path } => {
+                self.remove(path, Errno::ACCESS, AtFlags::REMOVEDIR).map(done)
+            }
+            Op::Delete { path } => self.remove(path, Errno::ISDIR, AtFlags::empty()).map(done),
+            Op::Rename { from, to } => self.rename(from, to).map(done),
+        };
+        state.map(Job).map_err(outcome)
+    }
+
+    fn poll_open(&mut self, job: &mut Job) -> Poll<Result<Option<u64>, Error>> {
+        Poll::Ready(Ok(match job.0 {
+            State::Read { size, .. } => Some(size),
+            _ => None,
+        }))
+    }
+
+    fn poll_read(&mut self, job: &mut Job, buf: &mut [u8]) -> Poll<Result<usize, Error>> {
+        let State::Read { file, offset, .. } = &mut job.0 else {
+            return Poll::Ready(Err(Error::Io));
+        };
+        Poll::Ready(read(file, offset, buf).map_err(outcome))
+    }
+
+    fn poll_write(&mut self, job: &mut Job, buf: &[u8]) -> Poll<Result<usize, Error>> {
+        let State::Write(upload) = &mut job.0 else { return Poll::Ready(Err(Error::Io)) };
+        let taken = match upload.kept {
+            Some(_) => upload.copy_kept().map(|_| 0),
+            None => upload.write(buf),
+        };
+        Poll::Ready(taken.map_err(outcome))
+    }
+
+    fn poll_entry<'a>(&'a mut self, job: &'a mut Job) -> Poll<Result<Option<Entry<'a>>, Error>> {
+        match &mut job.0 {
+            State::List(listing) => self.poll_listing(listing),
+            State::Show { name, stat } => {
+                Poll::Ready(Ok(stat.take().map(|stat| entry(name, &stat))))
+            }
+            _ => Poll::Ready(Err(Error::Io)),
+        }
+    }
+
+    fn poll_finish(&mut self, job: &mut Job) -> Poll<Result<(), Error>> {
+        let copied = match &mut job.0 {
+            State::Write(upload) => upload.copy_kept(),
+            _ => Ok(true),
+        };
+        if copied == Ok(false) {
+            return Poll::Pending;
+        }
+        let result = match (mem::replace(&mut job.0, State::Done), copied) {
+            (State::Write(upload), Ok(_)) => upload.commit(),
+            (_, result) => result.map(|_| ()),
+        };
+        Poll::Ready(result.map_err(outcome))
+    }
+
+    fn cancel(&mut self, job: Job) {
+        drop(job);
+    }
+}
+
+impl Upload {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, Errno> {
+        let written = retry_on_intr(|| rustix::io::pwrite(&self.file, buf, self.size))?;
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    /// Copies some more of what is kept; false if something is left.
+    fn copy_kept(&mut self) -> Result<bool, Errno> {
+        let Some(kept) = &mut self.kept else { return Ok(true) };
+        let (mut from, mut to) = (self.size, self.size);
+        let count = kept.left.min(COPY_BYTES) as usize;
+        let copied = rustix::fs::copy_file_range(
+            &kept.old,
+            Some(&mut from),
+            &self.file,
+            Some(&mut to),
+            count,
+        );
+        let copied = match copied {
+            // Some file systems say "nothing" where they mean "not by me".
+            Ok(0) | Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                copy_buffer(&kept.old, &self.file, self.size, kept.left)?
+            }
+            Err(Errno::INTR) => return Ok(false),
+            copied => copied?,
+        };
+        if copied == 0 {
+            // The file has been cut short meanwhile.
+            return Err(BAD_OFFSET);
+        }
+        self.size += copied as u64;
+        kept.left = kept.left.saturating_sub(copied as u64);
+        if kept.left == 0 {
+            self.kept = None;
+        }
+        Ok(self.kept.is_none())
+    }
+
+    fn commit(mut self) -> Result<(), Errno> {
+        rustix::fs::renameat(&self.directory, &self.temporary, &self.directory, &self.name)?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if !self.committed {
+            // If even that fails, the file stays hidden.
+            let _ = rustix::fs::unlinkat(&self.directory, &self.temporary, AtFlags::empty());
+        }
+    }
+}
+
+/// Reads straight into the caller's buffer.
+fn read(file: &OwnedFd, offset: &mut u64, buf: &mut [u8]) -> Result<usize, Errno> {
+    let count = retry_on_intr(|| rustix::io::pread(file, &mut *buf, *offset))?;
+    *offset += count as u64;
+    Ok(count)
+}
+
+/// Copies some bytes at an offset from one file to the same offset of the other.
+fn copy_buffer(from: &OwnedFd, to: &OwnedFd, offset: u64, left: u64) -> Result<usize, Errno> {
+    let count = usize::try_from(left).unwrap_or(COPY_BUFFER).min(COPY_BUFFER);
+    let mut buffer = vec![0; count];
+    let read = retry_on_intr(|| rustix::io::pread(from, &mut buffer, offset))?;
+    buffer.truncate(read);
+    retry_on_intr(|| rustix::io::pwrite(to, &buffer, offset))
+}
+
+/// Whether that is, in any case that a file system may fold, the name of an open upload.
+fn is_temporary(name: &[u8]) -> bool {
+    let (start, end) = TEMPORARY;
+    name.get(..start.len()).is_some_and(|front| front.eq_ignore_ascii_case(start.as_bytes()))
+        && name.len() >= end.len()
+        && name[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
+}
+
+fn file_type(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+fn kind(stat: &Stat) -> Kind {
+    match file_type(stat) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Directory,
+        _ => Kind::Other,
+    }
+}
+
+fn size(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+fn entry<'a>(name: &'a [u8], stat: &Stat) -> Entry<'a> {
+    let kind = kind(stat);
+    Entry {
+        name,
+        kind,
+        size: if kind == Kind::File { size(stat) } else { 0 },
+        modified: Timestamp(u64::try_from(stat.st_mtime).unwrap_or(0)),
+        mode: Some((stat.st_mode & 0o777) as u16),
+    }
+}
+
+/// The outcome that an error of the kernel stands for.
+fn outcome(error: Errno) -> Error {
+    match error {
+        Errno::NOENT => Error::NotFound,
+        BAD_OFFSET => Error::BadOffset,
+        // A way out of the root is XDEV or LOOP; a socket or a device without a driver, NXIO.
+        Errno::XDEV | Errno::LOOP | Errno::NXIO => Error::Denied,
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => Error::Denied,
+        Errno::EXIST => Error::Exists,
+        Errno::NOTDIR => Error::NotADirectory,
+        Errno::ISDIR => Error::IsADirectory,
+        Errno::NOTEMPTY => Error::NotEmpty,
+        Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ => Error::BadName,
+        Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::MLINK => Error::Full,
+        Errno::AGAIN | Errno::BUSY | Errno::TXTBSY | Errno::MFILE | Errno::NFILE => Error::Busy,
+        _ => Error::Io,
+    }
+}

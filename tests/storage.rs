@@ -1,0 +1,12 @@
+//! The contract of [`Storage`](tinyftp::storage::Storage), on every backend.
+
+#[path = "storage/contract.rs"]
+mod contract;
+#[cfg(feature = "host")]
+#[path = "../src/host/disk.rs"]
+mod disk;
+#[path = "storage/in_ram.rs"]
+mod in_ram;
+#[cfg(feature = "host")]
+#[path = "storage/on_disk.rs"]
+mod on_disk;
