@@ -490,3 +490,36 @@ fn outcome(error: Errno) -> Error {
         _ => Error::Io,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{MemfdFlags, memfd_create};
+
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_does_not_copy_is_copied() {
+        let [from, to] =
+            ["from", "to"].map(|name| memfd_create(name, MemfdFlags::CLOEXEC).unwrap());
+        let content: Vec<u8> = (0..COPY_BUFFER + 9).map(|i| (i % 251) as u8).collect();
+        rustix::io::pwrite(&from, &content, 0).unwrap();
+        let size = content.len() as u64;
+        assert_eq!(copy_buffer(&from, &to, 0, u64::MAX), Ok(COPY_BUFFER));
+        assert_eq!(copy_buffer(&from, &to, COPY_BUFFER as u64, 5), Ok(5));
+        assert_eq!(copy_buffer(&from, &to, size - 4, 4), Ok(4));
+        assert_eq!(copy_buffer(&from, &to, size, 1), Ok(0));
+        let mut copied = vec![0; content.len() + 1];
+        assert_eq!(rustix::io::pread(&to, &mut copied, 0), Ok(content.len()));
+        assert!(copied[..content.len()] == content);
+    }
+
+    #[test]
+    fn errors_have_outcomes() {
+        assert_eq!(outcome(Errno::XDEV), Error::Denied);
+        assert_eq!(outcome(Errno::ROFS), Error::Denied);
+        assert_eq!(outcome(Errno::DQUOT), Error::Full);
+        assert_eq!(outcome(Errno::ILSEQ), Error::BadName);
+        assert_eq!(outcome(Errno::MFILE), Error::Busy);
+        assert_eq!(outcome(Errno::IO), Error::Io);
+    }
+}

@@ -1,8 +1,16 @@
 //! What a [`Disk`] promises beyond the contract: nothing leads out of its root.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use tinyftp::storage::{Error, Keep, Kind, Storage};
 
 use crate::contract::*;
 use crate::disk::Disk;
@@ -43,6 +51,26 @@ impl Place {
         Disk::open(&self.root()).unwrap()
     }
 
+    /// Swaps what `swapped` leads to, by atomic renames, between inside and outside.
+    fn swap_while(&self, swapping: &AtomicBool) {
+        let (new, swapped) = (self.0.join("new"), self.root().join("swapped"));
+        let targets = [PathBuf::from("inside"), self.outside()];
+        for target in targets.iter().cycle() {
+            symlink(target, &new).unwrap();
+            fs::rename(&new, &swapped).unwrap();
+            if !swapping.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+    }
+
+    fn expect_untouched(&self) {
+        let names: Vec<_> =
+            fs::read_dir(self.outside()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["secret"]);
+        assert_eq!(fs::read(self.outside().join("secret")).unwrap(), b"secret");
+    }
+
     /// The names in the served tree that look like an upload under way.
     fn temporaries(&self) -> Vec<String> {
         let mut found = vec![];
@@ -66,4 +94,262 @@ impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Every way out that a symbolic link can be; the target of each is in `outside`, or nowhere.
+fn links_out(place: &Place) -> [&'static str; 5] {
+    let secret = place.outside().join("secret");
+    symlink(&secret, place.root().join("absolute")).unwrap();
+    symlink("../outside/secret", place.root().join("relative")).unwrap();
+    symlink("/nowhere/at/all", place.root().join("dangling")).unwrap();
+    symlink(place.outside(), place.root().join("directory")).unwrap();
+    symlink("/proc/self/root", place.root().join("magic")).unwrap();
+    ["/absolute", "/relative", "/dangling", "/directory", "/magic"]
+}
+
+#[test]
+fn no_link_leads_out() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    for link in links_out(&place) {
+        assert_eq!(read(disk, link), Err(Error::Denied), "{link}");
+        assert_eq!(list(disk, link), Err(Error::Denied), "{link}");
+        for keep in [Keep::Nothing, Keep::Bytes(1), Keep::All] {
+            assert_eq!(begin_write(disk, link, keep).err(), Some(Error::Denied), "{link}");
+        }
+        let entry = show(disk, link).unwrap();
+        assert_eq!((entry.kind, entry.size), (Kind::Other, 0), "{link}");
+    }
+    place.expect_untouched();
+}
+
+#[test]
+fn no_path_goes_through_a_link_that_leads_out() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    links_out(&place);
+    write(disk, "/mine", b"mine").unwrap();
+    for link in ["/directory", "/magic"] {
+        let (file, new) = (format!("{link}/secret"), format!("{link}/new"));
+        assert_eq!(read(disk, &file), Err(Error::Denied));
+        assert_eq!(show(disk, &file), Err(Error::Denied));
+        assert_eq!(list(disk, &file), Err(Error::Denied));
+        assert_eq!(delete(disk, &file), Err(Error::Denied));
+        assert_eq!(write(disk, &file, b"mine"), Err(Error::Denied));
+        assert_eq!(write(disk, &new, b"mine"), Err(Error::Denied));
+        assert_eq!(make_directory(disk, &new), Err(Error::Denied));
+        assert_eq!(remove_directory(disk, &new), Err(Error::Denied));
+        assert_eq!(rename(disk, "/mine", &new), Err(Error::Denied));
+        assert_eq!(rename(disk, &file, "/stolen"), Err(Error::Denied));
+    }
+    place.expect_untouched();
+}
+
+/// Delete and rename concern the link itself, as in POSIX.
+#[test]
+fn a_link_is_deleted_and_renamed_like_a_file() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    for link in links_out(&place) {
+        assert_eq!(remove_directory(disk, link), Err(Error::NotADirectory));
+        assert_eq!(rename(disk, link, "/moved"), Ok(()));
+        assert_eq!(read(disk, "/moved"), Err(Error::Denied));
+        assert_eq!(delete(disk, "/moved"), Ok(()));
+    }
+    assert_eq!(names(disk, "/"), [""; 0]);
+    place.expect_untouched();
+}
+
+#[test]
+fn links_that_stay_inside_work() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    tree(disk);
+    make_directory(disk, "/links").unwrap();
+    symlink("../dir/../file", place.root().join("links/file")).unwrap();
+    symlink("../dir", place.root().join("links/dir")).unwrap();
+    symlink("absent", place.root().join("links/nothing")).unwrap();
+    symlink("loop", place.root().join("links/loop")).unwrap();
+
+    assert_eq!(read(disk, "/links/file"), Ok(b"file".to_vec()));
+    assert_eq!(read(disk, "/links/dir/inner"), Ok(b"inner".to_vec()));
+    assert_eq!(names(disk, "/links/dir"), ["inner"]);
+    assert_eq!(write(disk, "/links/dir/new", b"new"), Ok(()));
+    assert_eq!(read(disk, "/dir/new"), Ok(b"new".to_vec()));
+    assert_eq!(read(disk, "/links/nothing"), Err(Error::NotFound));
+    assert_eq!(read(disk, "/links/loop"), Err(Error::Denied));
+    assert_eq!(begin_write(disk, "/links/dir", Keep::Nothing).err(), Some(Error::IsADirectory));
+
+    let listed = list(disk, "/links").unwrap();
+    let kinds: BTreeMap<_, _> = listed.iter().map(|e| (&e.name[..], (e.kind, e.size))).collect();
+    let expected: [(&[u8], _); 4] = [
+        (b"dir", (Kind::Directory, 0)),
+        (b"file", (Kind::File, 4)),
+        (b"loop", (Kind::Other, 0)),
+        (b"nothing", (Kind::Other, 0)),
+    ];
+    assert_eq!(kinds, expected.into());
+    for entry in &listed {
+        assert_eq!(show(disk, &[b"/links/", &entry.name[..]].concat()).as_ref(), Ok(entry));
+    }
+}
+
+/// An upload replaces the link, so that its target stays as it was.
+#[test]
+fn an_upload_takes_the_place_of_a_link() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    tree(disk);
+    symlink("file", place.root().join("link")).unwrap();
+    let job = begin_write(disk, "/link", Keep::All).unwrap();
+    assert_eq!(complete(disk, job, b" and more"), Ok(()));
+    assert_eq!(read(disk, "/link"), Ok(b"file and more".to_vec()));
+    assert_eq!(read(disk, "/file"), Ok(b"file".to_vec()));
+}
+
+#[test]
+fn a_link_swapped_during_the_call_does_not_lead_out() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    fs::create_dir(place.root().join("inside")).unwrap();
+    fs::write(place.root().join("inside/secret"), "harmless").unwrap();
+    symlink("inside", place.root().join("swapped")).unwrap();
+    let swapping = AtomicBool::new(true);
+    let (mut harmless, mut refused) = (0, 0);
+    thread::scope(|scope| {
+        scope.spawn(|| place.swap_while(&swapping));
+        // However the threads are scheduled, both targets are met.
+        while harmless + refused < 10_000 || harmless == 0 || refused == 0 {
+            match read(disk, "/swapped/secret").as_deref() {
+                Ok(b"harmless") => harmless += 1,
+                Err(Error::Denied | Error::Busy) => refused += 1,
+                other => {
+                    swapping.store(false, Ordering::Relaxed);
+                    panic!("{other:?}");
+                }
+            }
+        }
+        swapping.store(false, Ordering::Relaxed);
+    });
+    place.expect_untouched();
+}
+
+#[test]
+fn only_regular_files_are_opened() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    let fifo = place.root().join("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    let _socket = UnixListener::bind(place.root().join("socket")).unwrap();
+    for special in ["/fifo", "/socket"] {
+        assert_eq!(read(disk, special), Err(Error::Denied));
+        assert_eq!(write(disk, special, b""), Err(Error::Denied));
+        let job = begin_write(disk, special, Keep::All);
+        assert_eq!(job.err(), Some(Error::Denied));
+        assert_eq!(show(disk, special).unwrap().kind, Kind::Other);
+        assert_eq!(list(disk, special).unwrap().len(), 1);
+    }
+    assert_eq!(names(disk, "/"), ["fifo", "socket"]);
+    assert_eq!(delete(disk, "/fifo"), Ok(()));
+}
+
+#[test]
+fn an_upload_under_way_is_hidden() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    let job = begin_write(disk, "/a", Keep::Nothing).unwrap();
+    let [name] = &place.temporaries()[..] else { panic!("one file on its way") };
+    write(disk, "/b", b"b").unwrap();
+    assert_eq!(names(disk, "/"), ["b"]);
+    for hidden in [format!("/{name}"), format!("/{}", name.to_uppercase())] {
+        let refused = |result: Result<(), Error>| {
+            assert!(matches!(result, Err(Error::NotFound | Error::BadName)), "{result:?}");
+        };
+        refused(read(disk, &hidden).map(drop));
+        refused(show(disk, &hidden).map(drop));
+        refused(list(disk, &hidden).map(drop));
+        refused(delete(disk, &hidden));
+        refused(write(disk, &hidden, b""));
+        refused(make_directory(disk, &hidden));
+        refused(remove_directory(disk, &hidden));
+        refused(rename(disk, &hidden, "/c"));
+        refused(rename(disk, "/b", &hidden));
+        refused(write(disk, &format!("{hidden}/a"), b""));
+    }
+    assert_eq!(complete(disk, job, b"a"), Ok(()));
+    assert_eq!(write(disk, "/.tinyftp-", b""), Ok(()), "only names of that form");
+    assert_eq!(write(disk, "/a.part", b""), Ok(()));
+    assert_eq!(names(disk, "/"), [".tinyftp-", "a", "a.part", "b"]);
+}
+
+#[test]
+fn an_upload_that_is_dropped_leaves_nothing() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    let mut job = begin_write(disk, "/a", Keep::Nothing).unwrap();
+    push(disk, &mut job, b"content").unwrap();
+    drop(job);
+    assert_eq!(fs::read_dir(place.root()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_that_is_replaced_keeps_its_mode() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    for mode in [0o600, 0o640, 0o755, 0o400] {
+        let file = place.root().join("a");
+        write(disk, "/a", b"old").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        write(disk, "/a", b"new").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, mode);
+        assert_eq!(show(disk, "/a").unwrap().mode, Some(mode as u16));
+        fs::remove_file(file).unwrap();
+    }
+}
+
+#[test]
+fn what_is_kept_is_copied_over_many_polls() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    let content = pattern(20 << 20);
+    fs::write(place.root().join("a"), &content).unwrap();
+    let mut job = begin_write(disk, "/a", Keep::All).unwrap();
+    assert!(disk.poll_finish(&mut job).is_pending(), "8 MiB of 20");
+    assert_eq!(complete(disk, job, b"end"), Ok(()));
+    assert!(read(disk, "/a").unwrap() == [&content[..], b"end"].concat());
+}
+
+#[test]
+fn a_file_cut_short_while_it_is_copied_is_no_upload() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    let file = place.root().join("a");
+    fs::write(&file, pattern(20 << 20)).unwrap();
+    let mut job = begin_write(disk, "/a", Keep::All).unwrap();
+    assert!(disk.poll_finish(&mut job).is_pending());
+    fs::write(&file, "short").unwrap();
+    assert_eq!(finish(disk, job), Err(Error::BadOffset));
+    assert_eq!(read(disk, "/a"), Ok(b"short".to_vec()));
+    assert_eq!(place.temporaries(), [""; 0]);
+}
+
+#[test]
+fn the_root_is_opened_once() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    write(disk, "/a", b"a").unwrap();
+    let moved = place.0.join("moved");
+    fs::rename(place.root(), &moved).unwrap();
+    symlink(place.outside(), place.root()).unwrap();
+    assert_eq!(names(disk, "/"), ["a"]);
+    assert_eq!(read(disk, "/secret"), Err(Error::NotFound));
+    place.expect_untouched();
+}
+
+#[test]
+fn the_root_must_be_a_directory() {
+    let place = Place::new();
+    let opened = |path: PathBuf| Disk::open(&path).map_err(|error| error.kind()).err();
+    assert_eq!(opened(place.root().join("none")), Some(ErrorKind::NotFound));
+    assert_eq!(opened(place.outside().join("secret")), Some(ErrorKind::NotADirectory));
 }
