@@ -66,7 +66,7 @@ struct Listing {
     name: Vec<u8>,
 }
 
-/// A file on its way. Dropped, it leaves nothing.
+/// A file on its way. Dropped before the commit, it leaves nothing.
 #[derive(Debug)]
 struct Upload {
     directory: OwnedFd,
@@ -75,7 +75,6 @@ struct Upload {
     file: OwnedFd,
     size: u64,
     kept: Option<Kept>,
-    committed: bool,
 }
 
 #[derive(Debug)]
@@ -161,7 +160,7 @@ impl Disk {
         let mode = Mode::from_raw_mode(0o666);
         let file = rustix::fs::openat(&directory, &temporary, flags, mode)?;
         let name = name.to_vec();
-        let upload = Upload { directory, name, temporary, file, size: 0, kept, committed: false };
+        let upload = Upload { directory, name, temporary, file, size: 0, kept };
         if let Some(mode) = replaced {
             // Where that is not possible the new file has the mode of any new file.
             let _ = rustix::fs::fchmod(&upload.file, mode);
@@ -405,19 +404,15 @@ impl Upload {
         Ok(self.kept.is_none())
     }
 
-    fn commit(mut self) -> Result<(), Errno> {
-        rustix::fs::renameat(&self.directory, &self.temporary, &self.directory, &self.name)?;
-        self.committed = true;
-        Ok(())
+    fn commit(self) -> Result<(), Errno> {
+        rustix::fs::renameat(&self.directory, &self.temporary, &self.directory, &self.name)
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if !self.committed {
-            // If even that fails, the file stays hidden.
-            let _ = rustix::fs::unlinkat(&self.directory, &self.temporary, AtFlags::empty());
-        }
+        // After the commit there is nothing of that name. If it fails, the file stays hidden.
+        let _ = rustix::fs::unlinkat(&self.directory, &self.temporary, AtFlags::empty());
     }
 }
 

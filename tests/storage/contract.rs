@@ -152,8 +152,9 @@ pub fn a_write_may_keep_some_or_all(s: &mut impl Storage) {
     assert_eq!(kept(s, Keep::Bytes(4)), Ok(b"0123abc".to_vec()));
     assert_eq!(kept(s, Keep::Bytes(10)), Ok(b"0123456789abc".to_vec()));
     assert_eq!(kept(s, Keep::All), Ok(b"0123456789abc".to_vec()));
-    assert_eq!(kept(s, Keep::Bytes(11)), Err(Error::BadOffset));
     assert_eq!(kept(s, Keep::Bytes(u64::MAX)), Err(Error::BadOffset));
+    // Refused at once, not only when it is copied.
+    assert_eq!(begin_write(s, "/a", Keep::Bytes(11)).err(), Some(Error::BadOffset));
     assert_eq!(read(s, "/a"), Ok(b"0123456789".to_vec()));
 
     let job = begin_write(s, "/a", Keep::Bytes(3)).unwrap();

@@ -130,6 +130,50 @@ fn without_nodes_nothing_is_made() {
 }
 
 #[test]
+fn memory_given_back_is_used_again() {
+    with_a_small_disk(3, 10, |disk| {
+        let content = |blocks: usize, round| vec![round; blocks * BLOCK_SIZE - 1];
+        for round in 0..20 {
+            write(disk, "/a", &content(3, round)).unwrap();
+            write(disk, "/b", &content(2, round)).unwrap();
+            write(disk, "/c", &content(5, round)).unwrap();
+            assert_eq!(free(disk), (0, 0));
+            for (name, blocks) in [("/a", 3), ("/b", 2), ("/c", 5)] {
+                assert!(read(disk, name).unwrap() == content(blocks, round));
+            }
+            let order = [["/b", "/a", "/c"], ["/c", "/b", "/a"]][usize::from(round % 2)];
+            for name in order {
+                delete(disk, name).unwrap();
+            }
+            write(disk, "/all", &content(10, round)).unwrap();
+            assert!(read(disk, "/all").unwrap() == content(10, round));
+            delete(disk, "/all").unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_listing_shows_what_is_renamed_once() {
+    with_a_disk(|disk| {
+        for i in 0..9 {
+            write(disk, &format!("/old{i}"), b"").unwrap();
+        }
+        let mut job = begin(disk, Op::List { path: path("/") }).unwrap();
+        let mut shown = vec![next_name(disk, &mut job).unwrap()];
+        for i in 0..9 {
+            rename(disk, &format!("/old{i}"), &format!("/new{i}")).unwrap();
+        }
+        while let Some(name) = next_name(disk, &mut job) {
+            shown.push(name);
+        }
+        disk.cancel(job);
+        let mut numbers: Vec<_> = shown.iter().map(|name| &name[3..]).collect();
+        numbers.sort();
+        assert_eq!(numbers, ["0", "1", "2", "3", "4", "5", "6", "7", "8"]);
+    });
+}
+
+#[test]
 fn a_disk_may_have_no_memory() {
     with_a_small_disk(0, 0, |disk| {
         assert_eq!(names(disk, "/"), [""; 0]);

@@ -217,7 +217,6 @@ impl RamDisk<'_> {
         let blocks = &self.blocks;
         let next = |free| index(free).and_then(|i| blocks.get(i)).map_or(NONE, |block| block.next);
         let new = self.free_blocks.take(next)?;
-        self.block_mut(new)?.next = NONE;
         let last = mem::replace(&mut self.node_mut(file).last, new);
         match self.block_mut(last) {
             Some(last) => last.next = new,

@@ -40,11 +40,11 @@ impl RamDisk<'_> {
         })
     }
 
-    /// The child after the one shown last. Children of a higher rank have been shown, or are
-    /// newer than the listing.
+    /// The child after the one shown last, which is found again by its rank: no other node has
+    /// that. Children of a higher rank have been shown, or are newer than the listing.
     pub(super) fn next_child(&self, lister: &Lister) -> Option<u16> {
         let shown = self.node(lister.child);
-        if shown.rank == lister.rank && shown.parent == lister.directory {
+        if shown.rank == lister.rank {
             return (shown.next != NONE).then_some(shown.next);
         }
         self.children(lister.directory).find(|&child| self.node(child).rank < lister.rank)
