@@ -2,10 +2,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 #[macro_use]
 mod log;
 
 pub mod auth;
+pub mod ftp;
 pub mod service;
 pub mod storage;
 pub mod stream;

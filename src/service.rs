@@ -50,6 +50,18 @@ pub enum Data<'a> {
     Failed(DataError),
 }
 
+impl Data<'_> {
+    /// The same, borrowed for a shorter time.
+    pub fn reborrow(&mut self) -> Data<'_> {
+        match self {
+            Data::Absent => Data::Absent,
+            Data::Opening(local) => Data::Opening(*local),
+            Data::Open(stream) => Data::Open(*stream),
+            Data::Failed(error) => Data::Failed(*error),
+        }
+    }
+}
+
 /// Why there is no data connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataError {

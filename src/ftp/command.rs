@@ -1,0 +1,257 @@
+//! The verb table, and how a line becomes a command.
+//!
+//! What the server knows of a verb is in its row: HELP, FEAT, the login check and the
+//! argument check are derived from it.
+
+use core::fmt;
+
+use Argument::{Absent, Optional, Required};
+
+/// What a command does. Several verbs may mean the same (`XPWD` is `PWD`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Abor,
+    Acct,
+    Allo,
+    Appe,
+    Cdup,
+    Cwd,
+    Dele,
+    Eprt,
+    Epsv,
+    Feat,
+    Help,
+    List,
+    Mdtm,
+    Mkd,
+    Mode,
+    Nlst,
+    Noop,
+    Opts,
+    Pass,
+    Pasv,
+    Port,
+    Pwd,
+    Quit,
+    Rein,
+    Rest,
+    Retr,
+    Rmd,
+    Rnfr,
+    Rnto,
+    Size,
+    Stat,
+    Stor,
+    Stru,
+    Syst,
+    Type,
+    User,
+    /// Known from an RFC, not implemented: 502.
+    Unsupported,
+}
+
+impl Verb {
+    /// The verb on the wire, or the one that all with its meaning share.
+    pub fn name(self) -> &'static str {
+        TABLE.iter().find(|row| row.verb == self).map_or("?", |row| row.name)
+    }
+
+    /// What the verb transfers, for the preliminary reply.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Verb::List | Verb::Nlst => "the listing",
+            _ => "the file",
+        }
+    }
+
+    /// Whether the verb begins where REST said.
+    pub fn uses_restart(self) -> bool {
+        matches!(self, Verb::Retr | Verb::Stor | Verb::Appe)
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Whether a verb takes an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Argument {
+    Absent,
+    Optional,
+    Required,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// The verb, in upper case.
+    pub name: &'static str,
+    /// What it does.
+    pub verb: Verb,
+    /// Whether it takes an argument.
+    pub argument: Argument,
+    /// Whether it needs a login.
+    pub login: bool,
+    /// Whether it is answered while a transfer runs; the others wait until it is over.
+    pub immediate: bool,
+    /// Whether a REST before it stays valid for the command after it. RFC 959 wants the
+    /// transfer command next; clients set up the data connection in between.
+    pub keeps_restart: bool,
+    /// Its line in the reply to FEAT (RFC 2389).
+    pub feature: Option<&'static str>,
+}
+
+const fn row(name: &'static str, verb: Verb, argument: Argument) -> Row {
+    let (login, immediate, keeps_restart, feature) = (true, false, false, None);
+    Row { name, verb, argument, login, immediate, keeps_restart, feature }
+}
+
+impl Row {
+    const fn before_login(self) -> Self {
+        Self { login: false, ..self }
+    }
+
+    const fn immediate(self) -> Self {
+        Self { immediate: true, ..self }
+    }
+
+    const fn keeps_restart(self) -> Self {
+        Self { keeps_restart: true, ..self }
+    }
+
+    const fn feature(self, line: &'static str) -> Self {
+        Self { feature: Some(line), ..self }
+    }
+}
+
+/// Every verb that is known, in alphabetical order.
+pub(super) static TABLE: &[Row] = &[
+    row("ABOR", Verb::Abor, Absent).immediate(),
+    row("ACCT", Verb::Acct, Required).before_login(),
+    row("ALLO", Verb::Allo, Required),
+    row("APPE", Verb::Appe, Required),
+    row("AUTH", Verb::Unsupported, Optional).before_login(),
+    row("CDUP", Verb::Cdup, Absent),
+    row("CWD", Verb::Cwd, Required),
+    row("DELE", Verb::Dele, Required),
+    row("EPRT", Verb::Eprt, Required).keeps_restart().feature("EPRT"),
+    row("EPSV", Verb::Epsv, Optional).keeps_restart().feature("EPSV"),
+    row("FEAT", Verb::Feat, Absent).before_login(),
+    row("HELP", Verb::Help, Optional).before_login(),
+    row("LIST", Verb::List, Optional),
+    row("MDTM", Verb::Mdtm, Required).feature("MDTM"),
+    row("MKD", Verb::Mkd, Required),
+    row("MLSD", Verb::Unsupported, Optional),
+    row("MLST", Verb::Unsupported, Optional),
+    row("MODE", Verb::Mode, Required).keeps_restart(),
+    row("NLST", Verb::Nlst, Optional),
+    row("NOOP", Verb::Noop, Optional).before_login().immediate().keeps_restart(),
+    row("OPTS", Verb::Opts, Required).before_login().feature("UTF8"),
+    row("PASS", Verb::Pass, Optional).before_login(),
+    row("PASV", Verb::Pasv, Absent).keeps_restart(),
+    row("PBSZ", Verb::Unsupported, Optional).before_login(),
+    row("PORT", Verb::Port, Required).keeps_restart(),
+    row("PROT", Verb::Unsupported, Optional).before_login(),
+    row("PWD", Verb::Pwd, Absent),
+    row("QUIT", Verb::Quit, Absent).before_login(),
+    row("REIN", Verb::Rein, Absent).before_login(),
+    row("REST", Verb::Rest, Required).keeps_restart().feature("REST STREAM"),
+    row("RETR", Verb::Retr, Required),
+    row("RMD", Verb::Rmd, Required),
+    row("RNFR", Verb::Rnfr, Required),
+    row("RNTO", Verb::Rnto, Required),
+    row("SITE", Verb::Unsupported, Optional),
+    row("SIZE", Verb::Size, Required).keeps_restart().feature("SIZE"),
+    row("SMNT", Verb::Unsupported, Optional),
+    row("STAT", Verb::Stat, Optional).immediate(),
+    row("STOR", Verb::Stor, Required),
+    row("STOU", Verb::Unsupported, Optional),
+    row("STRU", Verb::Stru, Required).keeps_restart(),
+    row("SYST", Verb::Syst, Absent).before_login(),
+    row("TYPE", Verb::Type, Required),
+    row("USER", Verb::User, Required).before_login(),
+    row("XCUP", Verb::Cdup, Absent),
+    row("XCWD", Verb::Cwd, Required),
+    row("XMKD", Verb::Mkd, Required),
+    row("XPWD", Verb::Pwd, Absent),
+    row("XRMD", Verb::Rmd, Required),
+];
+
+/// Why a line is no command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Malformed {
+    /// There is no such verb.
+    Unknown,
+    /// The verb wants an argument and has none, or has one that it does not take.
+    Argument,
+}
+
+/// Looks a verb up, in whatever case (RFC 959 section 5.3).
+pub(super) fn find(name: &[u8]) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.name.as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// A line, without its end, as the row of its verb and the argument. One space divides them;
+/// any further one belongs to the argument, as a name may begin with it.
+pub(super) fn parse(line: &[u8]) -> Result<(&'static Row, &[u8]), Malformed> {
+    let mut parts = line.splitn(2, |&b| b == b' ');
+    let name = parts.next().unwrap_or_default();
+    let argument = parts.next().unwrap_or_default();
+    let row = find(name).ok_or(Malformed::Unknown)?;
+    match (row.argument, argument) {
+        (Required, []) => Err(Malformed::Argument),
+        (Absent, argument) if !argument.trim_ascii().is_empty() => Err(Malformed::Argument),
+        _ => Ok((row, argument)),
+    }
+}
+
+/// A non-negative decimal number; `None` if it is none or does not fit.
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |value, &digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        value.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verb(line: &[u8]) -> Result<(Verb, &[u8]), Malformed> {
+        parse(line).map(|(row, argument)| (row.verb, argument))
+    }
+
+    #[test]
+    fn lines() {
+        assert_eq!(verb(b"NOOP"), Ok((Verb::Noop, &b""[..])));
+        assert_eq!(verb(b"retr  two  spaces "), Ok((Verb::Retr, &b" two  spaces "[..])));
+        assert_eq!(verb(b"xPwD"), Ok((Verb::Pwd, &b""[..])));
+        assert_eq!(verb(b"PWD "), Ok((Verb::Pwd, &b""[..])));
+        assert_eq!(verb(b"PWD x"), Err(Malformed::Argument));
+        assert_eq!(verb(b"RETR"), Err(Malformed::Argument));
+        assert_eq!(verb(b""), Err(Malformed::Unknown));
+        assert_eq!(verb(b" PWD"), Err(Malformed::Unknown));
+        assert_eq!(verb(b"RETRIEVE x"), Err(Malformed::Unknown));
+        assert_eq!(verb(b"\xff\xfe"), Err(Malformed::Unknown));
+    }
+
+    #[test]
+    fn the_table_is_sorted() {
+        assert!(TABLE.is_sorted_by(|a, b| a.name < b.name));
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number(b"0"), Some(0));
+        assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
+        for bad in ["18446744073709551616", "", "-1", "+1", " 1", "1 ", "0x1"] {
+            assert_eq!(number(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! From the bytes of the control connection to lines.
+//!
+//! The control connection is a Telnet connection (RFC 959 section 2.3). Telnet commands are
+//! taken out; so "IP, Synch, ABOR" (RFC 959 section 4.1.3) is an ABOR like any other, since the
+//! urgent mark has no meaning here: every byte is looked at as soon as it is there.
+
+use heapless::Vec;
+
+use crate::stream::Stream;
+
+/// "Interpret as command" (RFC 854).
+const IAC: u8 = 255;
+/// The Telnet commands that take an option: WILL, WONT, DO, DONT.
+const NEGOTIATION: core::ops::RangeInclusive<u8> = 251..=254;
+/// The first of the Telnet commands (SE); below are data bytes.
+const FIRST_COMMAND: u8 = 240;
+
+/// Where in the Telnet stream the next byte stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Telnet {
+    #[default]
+    Data,
+    Command,
+    Option,
+}
+
+/// A line being received: at most `N` bytes without its end.
+#[derive(Debug, Default)]
+pub(super) struct Line<const N: usize> {
+    bytes: Vec<u8, N>,
+    telnet: Telnet,
+    too_long: bool,
+    complete: bool,
+}
+
+/// What [`Line::receive`] has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// The end of the line is not there yet.
+    Part,
+    /// A whole line is there.
+    Line,
+    /// A whole line went by that was longer than the buffer.
+    TooLong,
+}
+
+impl<const N: usize> Line<N> {
+    /// Takes bytes from `control` up to the end of a line. Once a line is complete nothing
+    /// more is taken until [`take`](Self::take).
+    pub fn receive(&mut self, control: &mut dyn Stream) -> Received {
+        while !self.complete {
+            let bytes = control.readable();
+            if bytes.is_empty() {
+                return Received::Part;
+            }
+            let mut taken = 0;
+            for &byte in bytes {
+                taken += 1;
+                self.push(byte);
+                if self.complete {
+                    break;
+                }
+            }
+            control.consume(taken);
+        }
+        if self.too_long { Received::TooLong } else { Received::Line }
+    }
+
+    /// The line that is complete, without its end; the next one may then be received.
+    pub fn take(&mut self) -> Vec<u8, N> {
+        self.complete = false;
+        self.too_long = false;
+        core::mem::take(&mut self.bytes)
+    }
+
+    /// Puts a line back, to be taken again.
+    pub fn put_back(&mut self, line: Vec<u8, N>) {
+        self.bytes = line;
+        self.complete = true;
+    }
+
+    /// The line that is complete.
+    pub fn peek(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.telnet = match (self.telnet, byte) {
+            (Telnet::Data, IAC) => Telnet::Command,
+            (Telnet::Data, byte) => return self.push_data(byte),
+            (Telnet::Command, byte) if NEGOTIATION.contains(&byte) => Telnet::Option,
+            (Telnet::Command, byte) => {
+                // IAC IAC is the byte 255 itself; IAC in front of data is noise.
+                if byte == IAC || byte < FIRST_COMMAND {
+                    self.push_data(byte);
+                }
+                Telnet::Data
+            }
+            (Telnet::Option, _) => Telnet::Data,
+        };
+    }
+
+    fn push_data(&mut self, byte: u8) {
+        if byte == b'\n' {
+            // RFC 959 ends lines with CRLF; a bare LF is understood.
+            if self.bytes.last() == Some(&b'\r') {
+                self.bytes.pop();
+            }
+            self.complete = true;
+        } else if self.bytes.push(byte).is_err() {
+            self.too_long = true;
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The lines of LIST and NLST.
+
+use core::fmt::{self, Write};
+
+use heapless::Vec;
+
+use crate::storage::{Entry, Kind};
+use crate::time::Timestamp;
+
+/// Bytes of the longest line, but for the directory in front of a name: the columns of LIST
+/// and a name of 255 bytes.
+pub(super) const ENTRY_MAX: usize = 330;
+
+/// Bytes of the longest line, a directory in front of the name included.
+const LINE_MAX: usize = 1024;
+
+/// A line of a listing, CRLF included.
+pub(super) type Line = Vec<u8, LINE_MAX>;
+
+/// How a listing shows an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// LIST: as `ls -l` does, which is what clients parse.
+    Long,
+    /// NLST: the name alone.
+    Names,
+}
+
+/// Half a year: `ls -l` shows the time of day for what is newer, the year for what is older.
+const RECENT: u64 = 182 * 24 * 60 * 60;
+
+/// `-rw-r--r-- 1 owner group size Mon DD HH:MM name`. `None` if it is too long for a line.
+pub(super) fn long(entry: &Entry<'_>, now: Timestamp) -> Option<Line> {
+    let mut line = Line::new();
+    columns(&mut line, entry, now).ok()?;
+    name(&mut line, entry.name)?;
+    end(line)
+}
+
+/// The path by which RETR finds the entry: `prefix` is the directory as seen from the working
+/// directory. `None` if it is too long for a line.
+pub(super) fn short(prefix: &[u8], entry: &Entry<'_>) -> Option<Line> {
+    let mut line = Line::new();
+    if !prefix.is_empty() {
+        name(&mut line, prefix)?;
+        if !prefix.ends_with(b"/") {
+            line.push(b'/').ok()?;
+        }
+    }
+    name(&mut line, entry.name)?;
+    end(line)
+}
+
+fn columns(line: &mut Line, entry: &Entry<'_>, now: Timestamp) -> fmt::Result {
+    let (kind, mode) = match entry.kind {
+        Kind::File => ('-', entry.mode.unwrap_or(0o644)),
+        Kind::Directory => ('d', entry.mode.unwrap_or(0o755)),
+        Kind::Other => ('-', entry.mode.unwrap_or(0)),
+    };
+    line.write_char(kind)?;
+    for (shift, letter) in (0..9).rev().zip("rwxrwxrwx".chars()) {
+        line.write_char(if mode >> shift & 1 == 1 { letter } else { '-' })?;
+    }
+    write!(line, " 1 owner group {:>12} ", entry.size)?;
+    date(line, entry.modified, now)
+}
+
+fn date(line: &mut Line, modified: Timestamp, now: Timestamp) -> fmt::Result {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let date = modified.civil();
+    let month = MONTHS.get(usize::from(date.month).wrapping_sub(1)).unwrap_or(&"Jan");
+    write!(line, "{month} {:2} ", date.day)?;
+    let age = now.0.saturating_sub(modified.0);
+    // A minute into the future is a clock that is a little off, as `ls` has it.
+    if age < RECENT && modified.0 <= now.0.saturating_add(60) {
+        write!(line, "{:02}:{:02} ", date.hour, date.minute)
+    } else {
+        write!(line, "{:5} ", date.year)
+    }
+}
+
+/// A name; control characters, which could forge a line, become `?`.
+fn name(line: &mut Line, name: &[u8]) -> Option<()> {
+    let start = line.len();
+    line.extend_from_slice(name).ok()?;
+    for byte in line.get_mut(start..)? {
+        if byte.is_ascii_control() {
+            *byte = b'?';
+        }
+    }
+    Some(())
+}
+
+fn end(mut line: Line) -> Option<Line> {
+    line.extend_from_slice(b"\r\n").ok()?;
+    Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_219_200); // 2026-11-21 00:00:00
+
+    fn entry(name: &[u8]) -> Entry<'_> {
+        Entry { name, kind: Kind::File, size: 123, modified: NOW, mode: None }
+    }
+
+    fn text(line: Option<Line>) -> std::string::String {
+        std::string::String::from_utf8(line.unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn long_lines() {
+        let line = |entry: Entry<'_>| text(long(&entry, NOW));
+        assert_eq!(
+            line(entry(b"a b")),
+            "-rw-r--r-- 1 owner group          123 Nov 21 00:00 a b\r\n"
+        );
+        assert_eq!(
+            line(Entry { kind: Kind::Directory, size: 0, ..entry(b"d") }),
+            "drwxr-xr-x 1 owner group            0 Nov 21 00:00 d\r\n"
+        );
+        assert_eq!(
+            line(Entry { modified: Timestamp(0), mode: Some(0o600), ..entry(b"old") }),
+            "-rw------- 1 owner group          123 Jan  1  1970 old\r\n"
+        );
+        assert_eq!(
+            line(Entry { modified: Timestamp(NOW.0 + 3600), ..entry(b"soon") }),
+            "-rw-r--r-- 1 owner group          123 Nov 21  2026 soon\r\n"
+        );
+    }
+
+    #[test]
+    fn no_name_forges_a_line() {
+        assert_eq!(text(short(b"dir", &entry(b"a\r\n226 b\x1b"))), "dir/a??226 b?\r\n");
+        assert!(long(&entry(&[b'a'; LINE_MAX]), NOW).is_none());
+    }
+}

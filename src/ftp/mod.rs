@@ -1,0 +1,165 @@
+//! FTP as a [`Service`] (RFC 959), sans-IO: bytes in, bytes out, time as an argument.
+//!
+//! A session is one control connection. It is in one state of work at a time:
+//!
+//! ```text
+//!           +---------- 5xx, 2xx ----------+
+//!           v                              |
+//! Greet -> Command --- a line -------------+--> Closing (221, 421)
+//!  220      ^ ^ ^ ^                        |
+//!           | | | +-- 227, 229 -- Passive <-+ PASV, EPSV: the network picks a port
+//!           | | +---- 230, 530 -- Login <---+ PASS: the authenticator is asked
+//!           | +------ 2xx, 5xx -- Single <--+ MKD, DELE, SIZE, ...: storage is asked
+//!           +-- 226, 4xx -- Transfer <- 150 + RETR, STOR, LIST, ...
+//! ```
+//!
+//! The next line is looked at when the work on the last one is done; during a transfer only
+//! ABOR, STAT and NOOP are, and whatever else comes waits for its end. No line is looked at
+//! before there is room for the longest reply to it: a client that does not read its replies
+//! is not served.
+//!
+//! RFC 959 (FTP), 1123 section 4.1 (corrections), 2389 (FEAT, OPTS), 2428 (EPRT, EPSV), 2577
+//! (security), 2640 (UTF-8 names), 3659 (SIZE, MDTM, REST STREAM).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `command` | the verb table; a line becomes a command |
+//! | `line` | the bytes of the control connection become lines |
+//! | `session` | the server-PI: a session from one line to the next |
+//! | `commands` | what each command does |
+//! | `transfer` | the server-DTP: a storage job and a data connection |
+//! | `reply` | codes and texts |
+//! | `list`, `ascii`, `path`, `address` | syntax |
+
+mod address;
+mod ascii;
+mod command;
+mod commands;
+mod line;
+mod list;
+mod path;
+mod reply;
+mod session;
+mod transfer;
+
+use core::net::{Ipv4Addr, SocketAddr};
+
+use crate::auth::Authenticator;
+use crate::service::{Action, Io, Service, SessionId};
+use crate::storage::Storage;
+use crate::time::{Duration, Instant, Timestamp};
+
+pub use session::Session;
+use session::Turn;
+
+/// What the owner of a server decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Sessions at once; one more gets 421. There should be a few [`Session`]s more than
+    /// this, to say it with.
+    pub max_sessions: usize,
+    /// How long a session may do nothing, and a transfer stand still.
+    pub idle_timeout: Duration,
+    /// How long a data connection may take to come about.
+    pub connect_timeout: Duration,
+    /// The address to announce in the reply to PASV, if it is not the one that the client
+    /// reached: that of the router in front.
+    pub passive_address: Option<Ipv4Addr>,
+    /// Where data connections come from when the server opens them: 20 beside control port 21
+    /// (RFC 959 section 3.2).
+    pub data_port: u16,
+    /// The date at [`Instant::ZERO`].
+    pub start: Timestamp,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_sessions: 16,
+            idle_timeout: Duration::from_secs(300),
+            connect_timeout: Duration::from_secs(30),
+            passive_address: None,
+            data_port: 20,
+            start: Timestamp(0),
+        }
+    }
+}
+
+/// The FTP service.
+///
+/// `N` is the longest command line and the longest path, in bytes. The transmit buffer of the
+/// control connection must hold [`Self::REPLY_MAX`] bytes.
+pub struct Ftp<'a, S: Storage, A, const N: usize> {
+    server: Server<S>,
+    accounts: A,
+    sessions: &'a mut [Session<S, N>],
+    /// The first session of the list of free ones.
+    free: Option<SessionId>,
+}
+
+/// What all sessions share.
+struct Server<S> {
+    storage: S,
+    config: Config,
+    open: usize,
+    /// When everything must have ended, once the server is told to stop.
+    stops_at: Option<Instant>,
+}
+
+impl<S> Server<S> {
+    fn date(&self, now: Instant) -> Timestamp {
+        self.config.start + now.since(Instant::ZERO)
+    }
+}
+
+impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
+    /// Bytes of the longest reply: a path with every quote doubled, or HELP.
+    pub const REPLY_MAX: usize = if N > 224 { 2 * N + 64 } else { 512 };
+
+    /// A server of `storage` for `accounts`, with room for as many sessions as are given.
+    pub fn new(storage: S, accounts: A, config: Config, sessions: &'a mut [Session<S, N>]) -> Self {
+        let mut free = None;
+        for (id, session) in sessions.iter_mut().enumerate().rev() {
+            session.next_free = free;
+            free = Some(id);
+        }
+        let server = Server { storage, config, open: 0, stops_at: None };
+        Self { server, accounts, sessions, free }
+    }
+
+    /// The storage.
+    pub fn storage(&mut self) -> &mut S {
+        &mut self.server.storage
+    }
+}
+
+impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> {
+    fn open(&mut self, local: SocketAddr, peer: SocketAddr, now: Instant) -> Option<SessionId> {
+        let id = self.free?;
+        let session = self.sessions.get_mut(id)?;
+        self.free = session.next_free;
+        session.open(local, peer, now);
+        self.server.open += 1;
+        Some(id)
+    }
+
+    fn poll(&mut self, id: SessionId, mut io: Io<'_>, now: Instant) -> Action {
+        let Some(session) = self.sessions.get_mut(id) else { return Action::Close };
+        let (server, accounts) = (&mut self.server, &mut self.accounts);
+        let (control, data) = (io.control, io.data.reborrow());
+        let turn = &mut Turn { server, accounts, control, data, now };
+        session.poll(turn, Self::REPLY_MAX)
+    }
+
+    fn close(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.close(&mut self.server);
+            session.next_free = self.free.replace(id);
+            self.server.open -= 1;
+        }
+    }
+
+    fn shutdown(&mut self, until: Instant) {
+        self.server.stops_at = Some(until);
+    }
+}

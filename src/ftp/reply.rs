@@ -1,0 +1,332 @@
+//! Replies: every code and text, and the only place that writes them.
+//!
+//! Codes are those of RFC 959 section 4.2, RFC 2228, 2389, 2428 and 3659. Each reply is
+//! queued as a whole, so that it leaves in one segment where it fits one.
+
+use core::fmt::{self, Write};
+use core::net::{Ipv4Addr, SocketAddr};
+
+use super::address::HostPort;
+use super::command::{Argument, Row, TABLE, Verb};
+use crate::log::Escaped;
+use crate::service::DataError;
+use crate::storage::{Error, Path};
+use crate::stream::Stream;
+use crate::time::Timestamp;
+
+/// A reply to a command.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reply<'a> {
+    // Preliminary.
+    Opening { what: &'a str, size: Option<u64> },
+    // Completion.
+    Ok(&'a str),
+    Superfluous,
+    Features,
+    Help,
+    HelpOn(&'static Row),
+    Facts { size: u64 },
+    Modified(Timestamp),
+    System,
+    Ready,
+    Goodbye,
+    Complete,
+    AbortDone,
+    Passive(Ipv4Addr, u16),
+    ExtendedPassive(u16),
+    LoggedIn { read_only: bool },
+    Done(&'a str),
+    Directory(Path<'a>),
+    Made(Path<'a>),
+    // Intermediate.
+    NeedPassword,
+    RestartAt(u64),
+    NeedNewName,
+    // Transient negative.
+    TooManySessions,
+    Idle,
+    ShuttingDown,
+    TooManyFailures,
+    NoDataConnection(DataFault),
+    UsePassiveSix,
+    Aborted(&'a str),
+    // Permanent negative.
+    TooLong,
+    Unknown,
+    BadArgument(&'a str),
+    Unsupported,
+    OutOfOrder(&'a str),
+    UnsupportedParameter,
+    NotLoggedIn,
+    LoginIncorrect,
+    UseProtocol(u64),
+    NoRight,
+    Failed(Error),
+    NotAFile,
+    AsciiSize,
+}
+
+/// Why a transfer had no data connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DataFault {
+    /// The network says so.
+    Net(DataError),
+    /// The client did not open it in time.
+    TimedOut,
+}
+
+impl Reply<'_> {
+    /// Queues the reply. The caller has seen to it that there is room.
+    pub fn send(self, control: &mut dyn Stream) {
+        let mut text = Text(control);
+        // Text never fails: what does not fit is the caller's fault and cut off.
+        let _ = match self {
+            Reply::Features => features(&mut text),
+            Reply::Help => help(&mut text),
+            Reply::Directory(path) => quoted(&mut text, path, "is the current directory"),
+            Reply::Made(path) => quoted(&mut text, path, "created"),
+            _ => write!(text, "{} {self}\r\n", self.code()),
+        };
+    }
+
+    /// The reply code (RFC 959 section 4.2.1).
+    pub fn code(self) -> u16 {
+        match self {
+            Reply::Opening { .. } => 150,
+            Reply::Ok(_) => 200,
+            Reply::Superfluous => 202,
+            Reply::Features => 211,
+            Reply::Facts { .. } | Reply::Modified(_) => 213,
+            Reply::Help | Reply::HelpOn(_) => 214,
+            Reply::System => 215,
+            Reply::Ready => 220,
+            Reply::Goodbye => 221,
+            Reply::Complete | Reply::AbortDone => 226,
+            Reply::Passive(..) => 227,
+            Reply::ExtendedPassive(_) => 229,
+            Reply::LoggedIn { .. } => 230,
+            Reply::Done(_) => 250,
+            Reply::Directory(_) | Reply::Made(_) => 257,
+            Reply::NeedPassword => 331,
+            Reply::RestartAt(_) | Reply::NeedNewName => 350,
+            Reply::TooManySessions | Reply::Idle => 421,
+            Reply::ShuttingDown | Reply::TooManyFailures => 421,
+            Reply::NoDataConnection(_) | Reply::UsePassiveSix => 425,
+            Reply::Aborted(_) => 426,
+            Reply::TooLong | Reply::Unknown => 500,
+            Reply::BadArgument(_) => 501,
+            Reply::Unsupported => 502,
+            Reply::OutOfOrder(_) => 503,
+            Reply::UnsupportedParameter => 504,
+            Reply::UseProtocol(_) => 522,
+            Reply::NotLoggedIn | Reply::LoginIncorrect => 530,
+            Reply::NoRight | Reply::NotAFile | Reply::AsciiSize => 550,
+            Reply::Failed(error) => storage_code(error),
+        }
+    }
+}
+
+/// The codes for what a storage may answer (RFC 959 section 5.4: 450, 451, 452 are worth
+/// another try, 550, 552 and 553 are not).
+fn storage_code(error: Error) -> u16 {
+    match error {
+        Error::Busy => 450,
+        Error::Io => 451,
+        Error::Full => 452,
+        Error::BadName => 553,
+        Error::BadOffset => 554,
+        Error::NotFound
+        | Error::Denied
+        | Error::Exists
+        | Error::NotADirectory
+        | Error::IsADirectory
+        | Error::NotEmpty => 550,
+    }
+}
+
+/// The text of a reply of one line.
+impl fmt::Display for Reply<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match *self {
+            Reply::Opening { what, size: None } => {
+                return write!(f, "Opening data connection for {what}");
+            }
+            Reply::Opening { what, size: Some(size) } => {
+                return write!(f, "Opening data connection for {what} ({size} bytes)");
+            }
+            Reply::Facts { size } => return write!(f, "{size}"),
+            Reply::Modified(date) => return modified(f, date),
+            Reply::HelpOn(row) => return help_on(f, row),
+            Reply::Passive(address, port) => {
+                return write!(f, "Entering passive mode ({})", HostPort(address, port));
+            }
+            Reply::ExtendedPassive(port) => {
+                return write!(f, "Entering extended passive mode (|||{port}|)");
+            }
+            Reply::RestartAt(offset) => {
+                return write!(f, "Restarting at {offset}; now RETR, STOR or APPE");
+            }
+            Reply::UseProtocol(n) => return write!(f, "Network protocol not supported, use ({n})"),
+            Reply::NoDataConnection(fault) => data_fault(fault),
+            Reply::Failed(error) => storage_text(error),
+            Reply::Ok(text)
+            | Reply::Done(text)
+            | Reply::Aborted(text)
+            | Reply::BadArgument(text)
+            | Reply::OutOfOrder(text) => text,
+            _ => self.fixed_text(),
+        };
+        f.write_str(text)
+    }
+}
+
+impl Reply<'_> {
+    fn fixed_text(self) -> &'static str {
+        match self {
+            Reply::Superfluous => "Not needed here",
+            Reply::System => "UNIX Type: L8",
+            Reply::Ready => "tinyftp ready",
+            Reply::Goodbye => "Goodbye",
+            Reply::Complete => "Transfer complete",
+            Reply::AbortDone => "Abort successful",
+            Reply::LoggedIn { read_only: false } => "Logged in",
+            Reply::LoggedIn { read_only: true } => "Logged in, read only",
+            Reply::NeedPassword => "Password please",
+            Reply::NeedNewName => "Now RNTO with the new name",
+            Reply::TooManySessions => "Too many sessions, try again later",
+            Reply::Idle => "Idle for too long, closing",
+            Reply::ShuttingDown => "The server is shutting down",
+            Reply::TooManyFailures => "Too many failures, closing",
+            Reply::UsePassiveSix => "PASV is for IPv4, use EPSV",
+            Reply::TooLong => "Line too long",
+            Reply::Unknown => "Unknown command",
+            Reply::Unsupported => "Command not implemented",
+            Reply::UnsupportedParameter => "Not implemented for that parameter",
+            Reply::NotLoggedIn => "Log in with USER and PASS first",
+            Reply::LoginIncorrect => "Login incorrect",
+            Reply::NoRight => "Permission denied: this account may not do that",
+            Reply::NotAFile => "Not a plain file",
+            Reply::AsciiSize => "SIZE is not known in TYPE A, use TYPE I",
+            _ => "",
+        }
+    }
+}
+
+fn storage_text(error: Error) -> &'static str {
+    match error {
+        Error::NotFound => "No such file or directory",
+        Error::Denied => "Permission denied",
+        Error::Exists => "It exists already",
+        Error::NotADirectory => "Not a directory",
+        Error::IsADirectory => "Is a directory",
+        Error::NotEmpty => "Directory not empty",
+        Error::BadName => "File name not allowed",
+        Error::BadOffset => "Restart offset lies past the end of the file",
+        Error::Full => "No space left",
+        Error::Busy => "Busy, try again",
+        Error::Io => "Storage error",
+    }
+}
+
+fn data_fault(fault: DataFault) -> &'static str {
+    match fault {
+        DataFault::Net(DataError::NoSlot) => "All data connections are in use, try again",
+        DataFault::Net(DataError::NoPort) => "All passive ports are in use, try again",
+        DataFault::Net(DataError::Unreachable) => "No route to your data port",
+        DataFault::Net(DataError::Refused) => "Your data port did not accept the connection",
+        DataFault::TimedOut => "You did not open the data connection in time",
+    }
+}
+
+/// Dates on the wire are `YYYYMMDDHHMMSS` in UTC (RFC 3659 section 2.3).
+fn modified(f: &mut fmt::Formatter<'_>, date: Timestamp) -> fmt::Result {
+    let d = date.civil();
+    let (year, month, day) = (d.year, d.month, d.day);
+    write!(f, "{year:04}{month:02}{day:02}{:02}{:02}{:02}", d.hour, d.minute, d.second)
+}
+
+fn help_on(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
+    let name = row.name;
+    match (row.verb, row.argument) {
+        (Verb::Unsupported, _) => write!(f, "{name} is not implemented"),
+        (_, Argument::Absent) => write!(f, "Syntax: {name}"),
+        (_, Argument::Optional) => write!(f, "Syntax: {name} [argument]"),
+        (_, Argument::Required) => write!(f, "Syntax: {name} argument"),
+    }
+}
+
+/// RFC 2389 section 3.2: a line for each feature, indented by one space.
+fn features(text: &mut Text<'_>) -> fmt::Result {
+    text.write_str("211-Features:\r\n")?;
+    for line in TABLE.iter().filter_map(|row| row.feature) {
+        write!(text, " {line}\r\n")?;
+    }
+    text.write_str("211 End\r\n")
+}
+
+/// RFC 959 section 4.1.3: all verbs; those that are not implemented have a star.
+fn help(text: &mut Text<'_>) -> fmt::Result {
+    text.write_str("214-Commands (* are not implemented):\r\n")?;
+    for row in TABLE.chunks(12) {
+        for command in row {
+            let star = if command.verb == Verb::Unsupported { "*" } else { "" };
+            write!(text, " {}{star}", command.name)?;
+        }
+        text.write_str("\r\n")?;
+    }
+    text.write_str("214 End\r\n")
+}
+
+/// A 257 reply: quotes in the path are doubled (RFC 959 appendix II).
+fn quoted(text: &mut Text<'_>, path: Path<'_>, remark: &str) -> fmt::Result {
+    text.write_str("257 \"")?;
+    for piece in path.as_bytes().split_inclusive(|&b| b == b'"') {
+        text.0.write(piece);
+        if piece.ends_with(b"\"") {
+            text.0.write(b"\"");
+        }
+    }
+    write!(text, "\" {remark}\r\n")
+}
+
+/// Formats straight into a stream.
+pub(super) struct Text<'s>(pub &'s mut dyn Stream);
+
+impl Write for Text<'_> {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        self.0.write(s.as_bytes());
+        Ok(())
+    }
+}
+
+/// The reply to STAT without an argument (RFC 959 section 4.1.3): the session, and the
+/// transfer if one is running.
+pub(super) struct Report<'a> {
+    pub peer: SocketAddr,
+    pub user: Escaped<'a>,
+    pub representation: &'static str,
+    pub transfer: Option<(&'static str, u64, Option<u64>, u64)>,
+}
+
+impl Report<'_> {
+    /// Queues the report. The caller has seen to it that there is room.
+    pub fn send(&self, control: &mut dyn Stream) {
+        let _ = self.write(&mut Text(control));
+    }
+
+    fn write(&self, text: &mut Text<'_>) -> fmt::Result {
+        write!(text, "211-tinyftp {}\r\n", env!("CARGO_PKG_VERSION"))?;
+        write!(text, " Connected to {}\r\n Logged in as {}\r\n", self.peer.ip(), self.user)?;
+        write!(text, " TYPE: {}; STRU: File; MODE: Stream\r\n", self.representation)?;
+        match self.transfer {
+            None => text.write_str(" No transfer\r\n")?,
+            Some((verb, bytes, None, seconds)) => {
+                write!(text, " {verb}: {bytes} bytes in {seconds} s\r\n")?;
+            }
+            Some((verb, bytes, Some(size), seconds)) => {
+                write!(text, " {verb}: {bytes} of {size} bytes in {seconds} s\r\n")?;
+            }
+        }
+        text.write_str("211 End of status\r\n")
+    }
+}

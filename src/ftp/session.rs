@@ -1,0 +1,447 @@
+//! The server-PI (RFC 959 section 2.3): a session, from one line to the next.
+//!
+//! What the commands do is in `commands`; here is what they share: lines, login, the course
+//! of a transfer, and the way back to waiting for a line.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::task::Poll;
+
+use heapless::Vec;
+
+use super::Server;
+use super::command::{self, Malformed, Row, Verb};
+use super::line::{Line, Received};
+use super::list::Format;
+use super::path::PathBuf;
+use super::reply::Reply;
+use super::transfer::{Outcome, Progress, Scene, Transfer};
+use crate::auth::{Authenticator, Rights};
+use crate::log::Escaped;
+use crate::service::{Action, Data, SessionId};
+use crate::storage::Storage;
+use crate::stream::{Status, Stream};
+use crate::time::{Duration, Instant};
+
+/// Bytes of the longest user name.
+pub(super) const USER_MAX: usize = 32;
+/// Steps that one poll of a session takes at most.
+const STEPS_A_POLL: usize = 32;
+/// Wrong passwords until the session is closed.
+const LOGINS_MAX: u8 = 5;
+/// Lines before login that are no command until the session is closed: whoever talks like
+/// this (a browser that was led here) is no FTP client.
+const NONSENSE_MAX: u8 = 10;
+
+/// A control connection and all that belongs to it, to be placed where the caller likes.
+pub struct Session<S: Storage, const N: usize> {
+    pub(super) next_free: Option<SessionId>,
+    pub(super) local: SocketAddr,
+    pub(super) peer: SocketAddr,
+    pub(super) work: Work<S::Job>,
+    pub(super) line: Line<N>,
+    pub(super) user: Vec<u8, USER_MAX>,
+    /// What the user may do, once logged in.
+    pub(super) rights: Option<Rights>,
+    /// Wrong passwords so far.
+    wrong_passwords: u8,
+    /// Lines before login that were no command.
+    nonsense: u8,
+    /// The working directory.
+    pub(super) directory: PathBuf<N>,
+    /// The path of the command under way, or of an RNFR that waits for its RNTO.
+    pub(super) path: PathBuf<N>,
+    pub(super) renaming: bool,
+    pub(super) representation: Representation,
+    /// Where the next RETR, STOR or APPE begins (REST).
+    pub(super) restart: u64,
+    pub(super) data: DataPort,
+    /// EPSV ALL was said: nothing but EPSV may set up a data connection (RFC 2428 section 4).
+    pub(super) epsv_all: bool,
+    /// When a command last came or ended.
+    pub(super) active: Instant,
+}
+
+/// What a session is busy with.
+pub(super) enum Work<J> {
+    /// The greeting has to be said.
+    Greet,
+    /// Waits for a line.
+    Command,
+    /// Waits for the authenticator; the PASS line is still there.
+    Login,
+    /// A wrong password is answered at this time.
+    Penalty(Instant),
+    /// Waits for a port to announce.
+    Passive { extended: bool },
+    /// Waits for storage to do what takes a single reply.
+    Single(J, Then),
+    /// Moves data.
+    Transfer(Transfer<J>, Verb),
+    /// The last reply is said.
+    Closing,
+}
+
+/// What follows a storage operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// The operation was all: 250.
+    Done(&'static str),
+    /// MKD: 257 with the path.
+    Made,
+    // What follows from the entry of a path.
+    ChangeDirectory,
+    RenameFrom,
+    Size,
+    Modified,
+    List(Format, Verb),
+}
+
+/// The representation type (RFC 959 section 3.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Representation {
+    /// Nobody asked: RFC 959 says ASCII, and converting what nobody asked to convert
+    /// corrupts files, so nothing is converted.
+    Default,
+    /// TYPE A.
+    Ascii,
+    /// TYPE I, or L 8.
+    Image,
+}
+
+/// Where the next data connection goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DataPort {
+    /// To the client's control port (RFC 959 section 3.2).
+    Default,
+    /// Where PORT or EPRT says.
+    Active(SocketAddr),
+    /// PASV or EPSV was said: the client opens it.
+    Passive,
+}
+
+/// What a step of a session leads to.
+pub(super) enum Step {
+    /// The next step.
+    Next,
+    /// Back to the network.
+    Leave(Action),
+}
+
+/// What a session works with while it is polled.
+pub(super) struct Turn<'t, S> {
+    pub server: &'t mut Server<S>,
+    pub accounts: &'t mut dyn Authenticator,
+    pub control: &'t mut dyn Stream,
+    pub data: Data<'t>,
+    pub now: Instant,
+}
+
+impl<S: Storage, const N: usize> Default for Session<S, N> {
+    fn default() -> Self {
+        let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        Self {
+            next_free: None,
+            local: nobody,
+            peer: nobody,
+            work: Work::Closing,
+            line: Line::default(),
+            user: Vec::new(),
+            rights: None,
+            wrong_passwords: 0,
+            nonsense: 0,
+            directory: PathBuf::default(),
+            path: PathBuf::default(),
+            renaming: false,
+            representation: Representation::Default,
+            restart: 0,
+            data: DataPort::Default,
+            epsv_all: false,
+            active: Instant::ZERO,
+        }
+    }
+}
+
+impl<S: Storage, const N: usize> Session<S, N> {
+    pub(super) fn open(&mut self, local: SocketAddr, peer: SocketAddr, now: Instant) {
+        *self = Self { local, peer, work: Work::Greet, active: now, ..Self::default() };
+    }
+
+    pub(super) fn close(&mut self, server: &mut Server<S>) {
+        match core::mem::replace(&mut self.work, Work::Closing) {
+            Work::Single(job, _) => server.storage.cancel(job),
+            Work::Transfer(transfer, verb) => {
+                warn!("{} {verb}: cut off, the control connection is gone", self.peer);
+                transfer.cancel(&mut server.storage);
+            }
+            _ => {}
+        }
+        info!("{} disconnected", self.peer);
+    }
+
+    /// Takes steps until there is nothing to do, but no more than its share.
+    pub(super) fn poll(&mut self, turn: &mut Turn<'_, S>, reply_max: usize) -> Action {
+        if turn.control.status() == Status::Broken {
+            return Action::Close;
+        }
+        for _ in 0..STEPS_A_POLL {
+            if turn.control.room() < reply_max {
+                return self.wait_for_reader(turn);
+            }
+            if let Step::Leave(action) = self.step(turn) {
+                return action;
+            }
+        }
+        Action::Yield
+    }
+
+    /// The client does not read its replies; at some point that is its end.
+    fn wait_for_reader(&self, turn: &Turn<'_, S>) -> Action {
+        let deadline = self.active + turn.server.config.idle_timeout;
+        if turn.now < deadline { Action::Wait(Some(deadline)) } else { Action::Close }
+    }
+
+    fn step(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        match self.work {
+            Work::Greet => self.greet(turn),
+            Work::Command => self.next_command(turn),
+            Work::Login => self.login(turn),
+            Work::Penalty(until) => self.penalty(until, turn),
+            Work::Passive { extended } => self.announce(extended, turn),
+            Work::Single(..) => self.single(turn),
+            Work::Transfer(..) => self.transfer(turn),
+            Work::Closing => Step::Leave(Action::Close),
+        }
+    }
+
+    fn greet(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let max = turn.server.config.max_sessions;
+        if turn.server.open > max {
+            warn!("{} refused: {max} sessions are open", self.peer);
+            return self.close_with(Reply::TooManySessions, turn);
+        }
+        info!("{} connected", self.peer);
+        self.done(Reply::Ready, turn)
+    }
+
+    /// Answers at once: the session goes on with what it was doing.
+    pub(super) fn reply(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
+        reply.send(turn.control);
+        Step::Next
+    }
+
+    /// Answers the command under way: the next line may come.
+    pub(super) fn done(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
+        self.work = Work::Command;
+        self.active = turn.now;
+        self.reply(reply, turn)
+    }
+
+    /// Says the last reply.
+    pub(super) fn close_with(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
+        reply.send(turn.control);
+        self.work = Work::Closing;
+        Step::Leave(Action::Close)
+    }
+
+    /// Forgets where the next data connection was to go, and closes the one that is there.
+    pub(super) fn drop_data(&mut self, turn: &Turn<'_, S>) -> Step {
+        self.data = DataPort::Default;
+        match turn.data {
+            Data::Absent => Step::Next,
+            _ => Step::Leave(Action::DropData),
+        }
+    }
+
+    fn next_command(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        if turn.server.stops_at.is_some() {
+            return self.close_with(Reply::ShuttingDown, turn);
+        }
+        match self.line.receive(turn.control) {
+            Received::Line => {
+                self.active = turn.now;
+                self.command(turn)
+            }
+            Received::TooLong => {
+                self.active = turn.now;
+                self.line.take();
+                self.not_a_command(Reply::TooLong, turn)
+            }
+            Received::Part if turn.control.status() == Status::PeerFinished => {
+                Step::Leave(Action::Close)
+            }
+            Received::Part => self.wait_for_line(turn),
+        }
+    }
+
+    fn wait_for_line(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let deadline = self.active + turn.server.config.idle_timeout;
+        if turn.now < deadline {
+            return Step::Leave(Action::Wait(Some(deadline)));
+        }
+        info!("{} idle for too long", self.peer);
+        self.close_with(Reply::Idle, turn)
+    }
+
+    /// A line is there: to its row, past what the row asks for, and on to what it does.
+    fn command(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let line = self.line.take();
+        let (row, argument) = match command::parse(&line) {
+            Ok(command) => command,
+            Err(Malformed::Unknown) => return self.not_a_command(Reply::Unknown, turn),
+            Err(Malformed::Argument) => {
+                return self.reply(Reply::BadArgument("Wrong number of arguments"), turn);
+            }
+        };
+        if row.login && self.rights.is_none() {
+            return self.reply(Reply::NotLoggedIn, turn);
+        }
+        if !row.keeps_restart && !row.verb.uses_restart() {
+            self.restart = 0;
+        }
+        if row.verb != Verb::Rnto {
+            self.renaming = false;
+        }
+        if row.verb == Verb::Pass && self.rights.is_none() && !self.user.is_empty() {
+            // The password stays in its line until the authenticator has decided.
+            self.line.put_back(line);
+            self.work = Work::Login;
+            return Step::Next;
+        }
+        self.execute(row, argument, turn)
+    }
+
+    fn not_a_command(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
+        if self.rights.is_none() {
+            self.nonsense += 1;
+            if self.nonsense >= NONSENSE_MAX {
+                warn!("{} closed: this is no FTP client", self.peer);
+                return self.close_with(Reply::TooManyFailures, turn);
+            }
+        }
+        self.reply(reply, turn)
+    }
+
+    fn login(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let password = command::parse(self.line.peek()).map_or(&b""[..], |(_, argument)| argument);
+        match turn.accounts.poll_login(&self.user, password) {
+            Poll::Pending => Step::Leave(Action::Pending),
+            Poll::Ready(Ok(rights)) => {
+                self.line.take();
+                self.rights = Some(rights);
+                self.wrong_passwords = 0;
+                info!("{} logged in as {}", self.peer, Escaped(&self.user));
+                let read_only = !rights.contains(Rights::WRITE);
+                self.done(Reply::LoggedIn { read_only }, turn)
+            }
+            Poll::Ready(Err(_)) => {
+                self.line.take();
+                warn!("{} login as {} refused", self.peer, Escaped(&self.user));
+                self.user.clear();
+                self.wrong_passwords += 1;
+                let delay = Duration::from_secs(u64::from(self.wrong_passwords));
+                self.work = Work::Penalty(turn.now + delay);
+                Step::Next
+            }
+        }
+    }
+
+    fn penalty(&mut self, until: Instant, turn: &mut Turn<'_, S>) -> Step {
+        if turn.now < until {
+            Step::Leave(Action::Wait(Some(until)))
+        } else if self.wrong_passwords >= LOGINS_MAX {
+            self.close_with(Reply::TooManyFailures, turn)
+        } else {
+            self.done(Reply::LoginIncorrect, turn)
+        }
+    }
+
+    // Transfers.
+
+    fn transfer(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        if let Some(step) = self.command_in_transfer(turn) {
+            return step;
+        }
+        let date = turn.server.date(turn.now);
+        let Work::Transfer(transfer, _) = &mut self.work else { return Step::Next };
+        let scene = Scene { directory: self.directory.as_path(), path: self.path.as_path(), date };
+        match transfer.poll(&mut turn.server.storage, &mut turn.data, scene, turn.now) {
+            Progress::Opened => self.open_data(turn),
+            Progress::Pending => Step::Leave(Action::Pending),
+            Progress::More => Step::Leave(Action::Yield),
+            Progress::Wait => self.wait_for_data(turn),
+            Progress::Over(outcome) => self.transfer_over(outcome, turn),
+        }
+    }
+
+    /// A line that came during the transfer, if it is one that does not wait for its end.
+    fn command_in_transfer(&mut self, turn: &mut Turn<'_, S>) -> Option<Step> {
+        if self.line.receive(turn.control) != Received::Line {
+            return None;
+        }
+        match command::parse(self.line.peek()) {
+            Ok((Row { immediate: true, .. }, _)) => Some(self.command(turn)),
+            _ => None,
+        }
+    }
+
+    /// Storage is ready. The preliminary reply comes before the data connection is there,
+    /// because some clients open it only then.
+    fn open_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let Work::Transfer(transfer, verb) = &self.work else { return Step::Next };
+        let opening = Reply::Opening { what: verb.noun(), size: transfer.size };
+        self.reply(opening, turn);
+        let local_port = turn.server.config.data_port;
+        match self.data {
+            DataPort::Passive => Step::Next,
+            DataPort::Active(remote) => Step::Leave(Action::Connect { remote, local_port }),
+            DataPort::Default => Step::Leave(Action::Connect { remote: self.peer, local_port }),
+        }
+    }
+
+    fn wait_for_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let Work::Transfer(transfer, _) = &self.work else { return Step::Next };
+        let config = &turn.server.config;
+        let (mut deadline, mut outcome) =
+            transfer.deadline(config.connect_timeout, config.idle_timeout);
+        if let Some(stops_at) = turn.server.stops_at.filter(|&at| at < deadline) {
+            (deadline, outcome) = (stops_at, Outcome::ShutDown);
+        }
+        if turn.now < deadline {
+            return Step::Leave(Action::Wait(Some(deadline)));
+        }
+        self.transfer_over(outcome, turn)
+    }
+
+    fn transfer_over(&mut self, outcome: Outcome, turn: &mut Turn<'_, S>) -> Step {
+        let reply = match outcome {
+            Outcome::Complete => Reply::Complete,
+            Outcome::Storage(error) => Reply::Failed(error),
+            Outcome::NoConnection(fault) => Reply::NoDataConnection(fault),
+            Outcome::Broken => Reply::Aborted("The data connection broke, transfer aborted"),
+            Outcome::Stalled => Reply::Aborted("The data connection stalled, transfer aborted"),
+            Outcome::ShutDown => Reply::Aborted("The server is shutting down, transfer aborted"),
+        };
+        self.end_transfer(reply, turn);
+        self.drop_data(turn)
+    }
+
+    /// Answers the transfer command and lets go of the transfer; `reply` tells how it went.
+    pub(super) fn end_transfer(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) {
+        let work = core::mem::replace(&mut self.work, Work::Command);
+        if let Work::Transfer(transfer, verb) = work {
+            let (path, bytes) = (Escaped(self.path.as_path().as_bytes()), transfer.bytes);
+            let seconds = turn.now.since(transfer.started).as_secs_f32();
+            let rate = bytes as f32 / seconds.max(1e-6) / 1e6;
+            if reply.code() < 400 {
+                info!(
+                    "{} {verb} {path}: {bytes} bytes in {seconds:.3} s, {rate:.1} MB/s",
+                    self.peer
+                );
+            } else {
+                warn!("{} {verb} {path}: {reply}, after {bytes} bytes", self.peer);
+            }
+            transfer.cancel(&mut turn.server.storage);
+        }
+        self.done(reply, turn);
+    }
+}

@@ -1,0 +1,371 @@
+//! The server-DTP (RFC 959 section 2.3): a storage job on one side, the data connection on the
+//! other.
+
+use core::task::Poll;
+
+use super::ascii::{Piece, ToStorage, ToWire};
+use super::list::{self, Format};
+use super::reply::DataFault;
+use crate::service::Data;
+use crate::storage::{Error, Path, Storage};
+use crate::stream::{Status, Stream};
+use crate::time::{Duration, Instant, Timestamp};
+
+/// Bytes that one poll moves at most, so that one fast transfer leaves turns to the others.
+const BYTES_A_POLL: usize = 256 * 1024;
+/// Entries that one poll lists at most.
+const ENTRIES_A_POLL: usize = 256;
+
+/// Which way the data goes, and how it is converted on the way.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Direction {
+    /// RETR; with TYPE A converted.
+    Retrieve(Option<ToWire>),
+    /// STOR and APPE; with TYPE A converted.
+    Store(Option<ToStorage>),
+    /// LIST and NLST.
+    List(Format),
+}
+
+/// How far a transfer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Storage looks whether it can be done.
+    Opening,
+    /// The data connection is awaited.
+    Connecting,
+    /// Bytes move.
+    Moving,
+    /// Everything has been received: storage commits it.
+    Committing,
+    /// Everything is queued, and FIN behind it: the peer has to acknowledge it.
+    Delivering,
+}
+
+/// A transfer under way.
+#[derive(Debug)]
+pub(super) struct Transfer<J> {
+    job: J,
+    /// The job came to its end by itself, and must not be cancelled.
+    job_ended: bool,
+    direction: Direction,
+    stage: Stage,
+    /// Bytes moved over the data connection so far.
+    pub bytes: u64,
+    /// The size of the file in all, for RETR where storage knows it.
+    pub size: Option<u64>,
+    /// When the command came.
+    pub started: Instant,
+    /// When the data connection last moved.
+    progress: Instant,
+    /// Room in the transmit buffer at that time: it grows with what the peer acknowledges.
+    room: usize,
+}
+
+/// What a poll of a transfer has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Storage is ready: time for the preliminary reply.
+    Opened,
+    /// Nothing to do until the data connection moves.
+    Wait,
+    /// Waits for storage.
+    Pending,
+    /// Has more to do at once.
+    More,
+    /// It is over.
+    Over(Outcome),
+}
+
+/// How a transfer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// RETR, LIST: the peer acknowledged all of it. STOR, APPE: storage has committed it.
+    Complete,
+    /// Storage failed.
+    Storage(Error),
+    /// There was no data connection.
+    NoConnection(DataFault),
+    /// The data connection broke.
+    Broken,
+    /// The data connection did not move for too long.
+    Stalled,
+    /// The server stops.
+    ShutDown,
+}
+
+/// What a transfer needs to know of its session.
+#[derive(Clone, Copy)]
+pub(super) struct Scene<'a> {
+    /// The working directory.
+    pub directory: Path<'a>,
+    /// The path that is transferred.
+    pub path: Path<'a>,
+    /// The date, for listings.
+    pub date: Timestamp,
+}
+
+impl<J> Transfer<J> {
+    pub fn new(job: J, direction: Direction, now: Instant) -> Self {
+        Self {
+            job,
+            job_ended: false,
+            direction,
+            stage: Stage::Opening,
+            bytes: 0,
+            size: None,
+            started: now,
+            progress: now,
+            room: 0,
+        }
+    }
+
+    /// Lets go of the storage job: what was not committed is thrown away.
+    pub fn cancel<S: Storage<Job = J>>(self, storage: &mut S) {
+        if !self.job_ended {
+            storage.cancel(self.job);
+        }
+    }
+
+    /// When the transfer is given up unless it moves: the peer has `connect` to open the
+    /// data connection, and then `stall` between any two movements.
+    pub fn deadline(&self, connect: Duration, stall: Duration) -> (Instant, Outcome) {
+        match self.stage {
+            Stage::Opening | Stage::Connecting => {
+                (self.progress + connect, Outcome::NoConnection(DataFault::TimedOut))
+            }
+            _ => (self.progress + stall, Outcome::Stalled),
+        }
+    }
+
+    /// Advances the transfer.
+    pub fn poll<S: Storage<Job = J>>(
+        &mut self,
+        storage: &mut S,
+        data: &mut Data<'_>,
+        scene: Scene<'_>,
+        now: Instant,
+    ) -> Progress {
+        if self.stage == Stage::Opening {
+            return self.open(storage, now);
+        }
+        let stream: &mut dyn Stream = match data {
+            Data::Open(stream) => *stream,
+            Data::Opening(_) => return Progress::Wait,
+            Data::Failed(error) => return over(Outcome::NoConnection(DataFault::Net(*error))),
+            Data::Absent => return over(Outcome::NoConnection(DataFault::TimedOut)),
+        };
+        if self.stage == Stage::Connecting {
+            self.stage = Stage::Moving;
+            self.progress = now;
+        }
+        let before = self.bytes;
+        let progress = match self.stage {
+            Stage::Committing => self.commit(storage, stream),
+            Stage::Delivering => self.deliver(storage, stream),
+            _ => self.move_bytes(storage, stream, scene),
+        };
+        if self.bytes != before || stream.room() != self.room {
+            self.progress = now;
+            self.room = stream.room();
+        }
+        progress
+    }
+
+    fn open<S: Storage<Job = J>>(&mut self, storage: &mut S, now: Instant) -> Progress {
+        match storage.poll_open(&mut self.job) {
+            Poll::Pending => Progress::Pending,
+            Poll::Ready(Err(error)) => over(Outcome::Storage(error)),
+            Poll::Ready(Ok(size)) => {
+                self.size = size;
+                self.stage = Stage::Connecting;
+                self.progress = now;
+                Progress::Opened
+            }
+        }
+    }
+
+    fn move_bytes<S: Storage<Job = J>>(
+        &mut self,
+        storage: &mut S,
+        stream: &mut dyn Stream,
+        scene: Scene<'_>,
+    ) -> Progress {
+        match self.direction {
+            Direction::Retrieve(_) => self.retrieve(storage, stream),
+            Direction::Store(_) => self.store(storage, stream),
+            Direction::List(format) => self.list(storage, stream, format, scene),
+        }
+    }
+
+    /// Storage writes straight into the transmit buffer.
+    fn retrieve<S: Storage<Job = J>>(
+        &mut self,
+        storage: &mut S,
+        stream: &mut dyn Stream,
+    ) -> Progress {
+        let Direction::Retrieve(convert) = &mut self.direction else { return Progress::Wait };
+        let mut moved = 0;
+        while moved < BYTES_A_POLL {
+            let out = stream.writable();
+            if out.is_empty() {
+                return wait_or_broken(stream);
+            }
+            let filled = match convert {
+                None => storage.poll_read(&mut self.job, out),
+                Some(convert) => convert.fill(out, |out| storage.poll_read(&mut self.job, out)),
+            };
+            match filled {
+                Poll::Pending => return Progress::Pending,
+                Poll::Ready(Err(error)) => return over(Outcome::Storage(error)),
+                Poll::Ready(Ok(0)) => return self.finish(stream),
+                Poll::Ready(Ok(n)) => {
+                    stream.commit(n);
+                    self.bytes += n as u64;
+                    moved += n;
+                }
+            }
+        }
+        Progress::More
+    }
+
+    fn finish(&mut self, stream: &mut dyn Stream) -> Progress {
+        stream.finish();
+        self.stage = Stage::Delivering;
+        Progress::Wait
+    }
+
+    /// 226 is not said before the peer has acknowledged the FIN: until then the end of the
+    /// data may still be lost.
+    fn deliver<S: Storage<Job = J>>(
+        &mut self,
+        storage: &mut S,
+        stream: &mut dyn Stream,
+    ) -> Progress {
+        match stream.status() {
+            Status::Delivered => self.end_job(storage),
+            Status::Broken => over(Outcome::Broken),
+            Status::Open | Status::PeerFinished => Progress::Wait,
+        }
+    }
+
+    fn end_job<S: Storage<Job = J>>(&mut self, storage: &mut S) -> Progress {
+        let Poll::Ready(result) = storage.poll_finish(&mut self.job) else {
+            return Progress::Pending;
+        };
+        self.job_ended = true;
+        over(result.map_or_else(Outcome::Storage, |()| Outcome::Complete))
+    }
+
+    /// Storage takes straight from the receive buffer; what it does not take closes the window.
+    fn store<S: Storage<Job = J>>(&mut self, storage: &mut S, stream: &mut dyn Stream) -> Progress {
+        let mut moved = 0;
+        while moved < BYTES_A_POLL {
+            // Looked at before the bytes: FIN is only reported with all bytes readable.
+            let status = stream.status();
+            let bytes = stream.readable();
+            if bytes.is_empty() && status != Status::PeerFinished {
+                return wait_or_broken(stream);
+            }
+            let Direction::Store(convert) = &mut self.direction else { return Progress::Wait };
+            let piece = match convert {
+                Some(convert) => convert.piece(bytes),
+                None if bytes.is_empty() => Piece::None,
+                None => Piece::Store(bytes),
+            };
+            let taken = match piece {
+                Piece::None => {
+                    self.stage = Stage::Committing;
+                    return self.commit(storage, stream);
+                }
+                Piece::HoldCr => Poll::Ready(Ok(1)),
+                Piece::Store(bytes) => storage.poll_write(&mut self.job, bytes),
+                Piece::StoreCr => match storage.poll_write(&mut self.job, b"\r") {
+                    Poll::Ready(Ok(n)) if n > 0 => {
+                        convert.iter_mut().for_each(ToStorage::stored_cr);
+                        Poll::Ready(Ok(0))
+                    }
+                    other => other,
+                },
+            };
+            match taken {
+                Poll::Pending => return Progress::Pending,
+                Poll::Ready(Err(error)) => return over(Outcome::Storage(error)),
+                Poll::Ready(Ok(n)) => {
+                    stream.consume(n);
+                    self.bytes += n as u64;
+                    // A piece that stored nothing counts too, so that the loop is bounded.
+                    moved += n.max(1024);
+                }
+            }
+        }
+        Progress::More
+    }
+
+    fn commit<S: Storage<Job = J>>(
+        &mut self,
+        storage: &mut S,
+        stream: &mut dyn Stream,
+    ) -> Progress {
+        let progress = self.end_job(storage);
+        if progress == over(Outcome::Complete) {
+            stream.finish();
+        }
+        progress
+    }
+
+    fn list<S: Storage<Job = J>>(
+        &mut self,
+        storage: &mut S,
+        stream: &mut dyn Stream,
+        format: Format,
+        scene: Scene<'_>,
+    ) -> Progress {
+        let prefix = match format {
+            Format::Names => prefix(scene),
+            Format::Long => b"",
+        };
+        for _ in 0..ENTRIES_A_POLL {
+            // An entry that was asked for must find room for its whole line.
+            if stream.room() < prefix.len() + list::ENTRY_MAX {
+                return wait_or_broken(stream);
+            }
+            let line = match storage.poll_entry(&mut self.job) {
+                Poll::Pending => return Progress::Pending,
+                Poll::Ready(Err(error)) => return over(Outcome::Storage(error)),
+                Poll::Ready(Ok(None)) => return self.finish(stream),
+                Poll::Ready(Ok(Some(entry))) => match format {
+                    Format::Long => list::long(&entry, scene.date),
+                    Format::Names => list::short(prefix, &entry),
+                },
+            };
+            self.bytes += stream.write(line.as_deref().unwrap_or_default()) as u64;
+        }
+        Progress::More
+    }
+}
+
+fn over(outcome: Outcome) -> Progress {
+    Progress::Over(outcome)
+}
+
+fn wait_or_broken(stream: &dyn Stream) -> Progress {
+    match stream.status() {
+        Status::Broken => over(Outcome::Broken),
+        _ => Progress::Wait,
+    }
+}
+
+/// The directory that is listed, as seen from the working directory: in front of a name it
+/// makes what RETR wants.
+fn prefix<'a>(scene: Scene<'a>) -> &'a [u8] {
+    let (directory, path) = (scene.directory.as_bytes(), scene.path.as_bytes());
+    if directory == path {
+        return b"";
+    }
+    match path.strip_prefix(directory) {
+        Some(rest) if scene.directory.is_root() => rest,
+        Some([b'/', rest @ ..]) => rest,
+        _ => path,
+    }
+}
