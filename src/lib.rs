@@ -10,7 +10,10 @@ mod log;
 
 pub mod auth;
 pub mod ftp;
+#[cfg(feature = "net")]
+pub mod net;
 pub mod service;
+pub mod services;
 pub mod storage;
 pub mod stream;
 pub mod time;

@@ -1,0 +1,131 @@
+//! Data connections: expected, opened, and let go of.
+
+use core::net::SocketAddr;
+
+use smoltcp::socket::tcp::State;
+use smoltcp::wire::IpEndpoint;
+
+use super::index::Tuple;
+use super::slots::{Role, Session, Slot};
+use super::{LINGER, Net};
+use crate::service::DataError;
+use crate::time::Instant;
+
+impl<'a> Net<'a> {
+    /// Expects a data connection from the peer of `owner`, in place of the one that it has.
+    pub(super) fn listen(&mut self, owner: u16, session: &mut Session, now: Instant) {
+        self.drop_data(session, now);
+        let control = self.slots[usize::from(owner)].tuple;
+        let expected = self.choose_port().and_then(|port| {
+            let local = IpEndpoint { port, ..control.local };
+            let tuple = Tuple { local, remote: control.remote }.expectation();
+            let slot = self.take(self.control as u16).ok_or(DataError::NoSlot)?;
+            self.set_tuple(slot, tuple);
+            self.slots[usize::from(slot)].role = Role::Expecting { owner };
+            Ok(slot)
+        });
+        session.data = expected.ok();
+        session.fault = expected.err();
+    }
+
+    /// A port of the range that no data connection uses; if there is none, one whose last
+    /// connection is in TIME-WAIT, for the peer will not use the same two ports again.
+    fn choose_port(&mut self) -> Result<u16, DataError> {
+        let (first, last) = (*self.passive_ports.start(), *self.passive_ports.end());
+        let size = u64::from(last.saturating_sub(first)) + 1;
+        let start = self.secret.draw() % size;
+        let data = &self.slots[self.control..];
+        let is_free = |port: u16, slot: &Slot<'_>| match slot.role {
+            Role::Free => true,
+            _ => slot.tuple.local.port != port,
+        };
+        let is_waiting = |slot: &Slot<'_>| slot.state() == State::TimeWait;
+        // Each slot takes one port at most: one try more than there are slots is enough.
+        let tries = (0..size.min(data.len() as u64 + 1))
+            .map(|step| first.wrapping_add(((start + step) % size) as u16));
+        tries
+            .clone()
+            .find(|&port| data.iter().all(|slot| is_free(port, slot)))
+            .or_else(|| {
+                let mut tries = tries;
+                tries.find(|&port| data.iter().all(|slot| is_free(port, slot) || is_waiting(slot)))
+            })
+            .ok_or(DataError::NoPort)
+    }
+
+    /// Opens a data connection for `owner`, in place of the one that it has.
+    pub(super) fn connect(
+        &mut self,
+        owner: u16,
+        session: &mut Session,
+        remote: SocketAddr,
+        local_port: u16,
+        now: Instant,
+    ) {
+        self.drop_data(session, now);
+        let local = IpEndpoint { port: local_port, ..self.slots[usize::from(owner)].tuple.local };
+        let tuple = Tuple { local, remote: remote.into() };
+        let opened = self.open_tuple(owner, tuple, now);
+        session.data = opened.ok();
+        session.fault = opened.err();
+    }
+
+    fn open_tuple(&mut self, owner: u16, tuple: Tuple, now: Instant) -> Result<u16, DataError> {
+        if let Some(other) = self.find(&tuple) {
+            if self.slots[usize::from(other)].state() != State::TimeWait {
+                return Err(DataError::NoPort);
+            }
+            self.release(other);
+        }
+        let at = self.take(self.control as u16).ok_or(DataError::NoSlot)?;
+        self.set_tuple(at, tuple);
+        let mut iface = self.throw_away_interface(&tuple, now);
+        let slot = &mut self.slots[usize::from(at)];
+        slot.renew(Role::Data { owner }, None);
+        let connected = slot.socket_mut().connect(iface.context(), tuple.remote, tuple.local);
+        if connected.is_err() {
+            self.release(at);
+            return Err(DataError::Unreachable);
+        }
+        Ok(at)
+    }
+
+    /// Lets go of the data connection: closes it in its own time if everything was sent,
+    /// else resets it.
+    pub(super) fn drop_data(&mut self, session: &mut Session, now: Instant) {
+        session.fault = None;
+        let Some(at) = session.data.take() else { return };
+        let slot = &mut self.slots[usize::from(at)];
+        if let Role::Expecting { .. } = slot.role {
+            return self.release(at);
+        }
+        let finished = slot.established && !slot.socket().may_send();
+        if !finished {
+            slot.socket_mut().abort();
+        }
+        self.leave(at, now);
+    }
+
+    /// A connection that no service knows any more: it has some time to end.
+    pub(super) fn leave(&mut self, at: u16, now: Instant) {
+        let slot = &mut self.slots[usize::from(at)];
+        slot.role = Role::Closing { until: now + LINGER };
+        slot.socket_mut().set_timeout(Some(LINGER.into()));
+        self.mark(at);
+    }
+
+    /// A data connection that broke off in its handshake may be tried again: it is expected
+    /// as before.
+    pub(super) fn expect_again(&mut self, at: u16) {
+        let slot = &mut self.slots[usize::from(at)];
+        let Role::Data { owner } = slot.role else { return };
+        let accepted = slot.socket().listen_endpoint().port != 0;
+        if accepted && !slot.established && matches!(slot.state(), State::Listen | State::Closed) {
+            slot.clear();
+            slot.role = Role::Expecting { owner };
+            let expectation = slot.tuple.expectation();
+            self.set_tuple(at, expectation);
+            self.timers.set(at, None);
+        }
+    }
+}

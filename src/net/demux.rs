@@ -1,0 +1,288 @@
+//! A frame finds its slot, or the service that its port belongs to.
+
+use smoltcp::iface::{Interface, SocketSet};
+use smoltcp::phy::{Device, RxToken, TxToken};
+use smoltcp::socket::tcp::State;
+
+use super::device::OneFrame;
+use super::frame::{self, Frame, Segment};
+use super::index::Tuple;
+use super::secret::interface_seed;
+use super::slots::{Role, is_synchronized};
+use super::{Binding, FRAMES_A_TURN, HALF_OPEN_MAX, HANDSHAKE, Net, instant};
+use crate::time::{Duration, Instant};
+
+/// The time between two challenges on one connection (RFC 5961 section 7).
+const CHALLENGE_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Net<'_> {
+    /// Receives the frames that there are, but no more than a turn may; says whether there may
+    /// be more.
+    pub(super) fn receive<D: Device + ?Sized>(
+        &mut self,
+        device: &mut D,
+        services: &[Binding<'_>],
+        now: Instant,
+    ) -> bool {
+        for _ in 0..FRAMES_A_TURN {
+            let Some((frame, answer)) = device.receive(instant(now)) else { return false };
+            frame.consume(|frame| self.sort(frame, answer, services, now));
+        }
+        true
+    }
+
+    fn sort(&mut self, frame: &[u8], answer: impl TxToken, services: &[Binding<'_>], now: Instant) {
+        match frame::read(frame, self.hardware) {
+            Frame::Useless => {}
+            Frame::Tcp(segment) => self.segment(&segment, frame, answer, services, now),
+            Frame::Answerable if !self.answers.take(now) => {}
+            Frame::Answerable => self.to_nobody(frame, answer, now),
+            Frame::Neighbor => {
+                self.to_nobody(frame, answer, now);
+                while let Some(slot) = self.neighborless.pop() {
+                    self.mark(slot);
+                }
+            }
+        }
+    }
+
+    /// Gives smoltcp a frame that belongs to no socket: it answers ARP, ping and closed ports.
+    fn to_nobody(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
+        let mut device = OneFrame::new(frame, answer, &self.capabilities);
+        let mut nobody = SocketSet::new(&mut [][..]);
+        self.iface.poll_ingress_single(instant(now), &mut device, &mut nobody);
+    }
+
+    fn segment(
+        &mut self,
+        segment: &Segment,
+        frame: &[u8],
+        answer: impl TxToken,
+        services: &[Binding<'_>],
+        now: Instant,
+    ) {
+        // Only what comes from somebody else to one of our own addresses: a SYN to a
+        // broadcast or multicast address opens nothing (RFC 1122 section 4.2.3.10).
+        let Tuple { local, remote } = segment.tuple;
+        if !self.iface.has_ip_addr(local.addr) || self.iface.has_ip_addr(remote.addr) {
+            return;
+        }
+        match self.find(&segment.tuple) {
+            Some(slot) if segment.is_request() && self.state(slot) == State::TimeWait => {
+                // A new connection with the ports of one that has ended (RFC 1122 section
+                // 4.2.2.13).
+                self.release(slot);
+                self.accept(segment, frame, answer, services, now);
+            }
+            Some(slot) => {
+                if self.admits(slot, segment, now) {
+                    self.feed(slot, segment, frame, answer, now);
+                }
+            }
+            None if segment.is_request() => self.accept(segment, frame, answer, services, now),
+            None if segment.rst => {}
+            None => self.refuse(frame, answer, now),
+        }
+    }
+
+    /// Answers with RST, if not too many were answered so already.
+    fn refuse(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
+        if self.answers.take(now) {
+            self.to_nobody(frame, answer, now);
+        }
+    }
+
+    /// Whether a segment may reach the socket of its connection.
+    fn admits(&mut self, at: u16, segment: &Segment, now: Instant) -> bool {
+        let slot = &self.slots[usize::from(at)];
+        let state = slot.state();
+        if state == State::SynSent {
+            // smoltcp checks what answers our own SYN.
+            return true;
+        }
+        // RFC 5961 sections 3.2 and 4.2: an RST counts only with exactly the sequence number
+        // that is expected, a SYN not at all. Both may come from a peer that has lost its
+        // state, or from somebody who guesses: it is asked.
+        let suspicious = segment.syn || (segment.rst && segment.sequence != slot.expected());
+        if suspicious {
+            if is_synchronized(state) {
+                self.challenge(at, now);
+            }
+            return false;
+        }
+        !slot.overshoots(segment.sequence, segment.len)
+    }
+
+    /// Asks the peer of a connection whether it still knows it. A peer that does not will
+    /// answer with the RST that counts.
+    fn challenge(&mut self, at: u16, now: Instant) {
+        let slot = &mut self.slots[usize::from(at)];
+        if slot.challenged.is_none_or(|last| now.since(last) >= CHALLENGE_INTERVAL) {
+            slot.challenged = Some(now);
+            slot.challenge = true;
+            self.mark(at);
+        }
+    }
+
+    /// Gives a frame to the socket that it is for.
+    fn feed(
+        &mut self,
+        at: u16,
+        segment: &Segment,
+        frame: &[u8],
+        answer: impl TxToken,
+        now: Instant,
+    ) {
+        let slot = &mut self.slots[usize::from(at)];
+        let before = slot.state();
+        let mut device = OneFrame::new(frame, answer, &self.capabilities);
+        self.iface.poll_ingress_single(instant(now), &mut device, &mut slot.sockets);
+        let answered = device.answered;
+        if before == State::SynSent && segment.syn {
+            slot.irs = segment.sequence;
+        }
+        slot.follow(before, segment.rst);
+        slot.peer_window_closed = segment.window == 0;
+        if answered {
+            slot.sent();
+        }
+        self.mark(at);
+    }
+
+    /// A request for a connection: to a data connection that is expected, or to a service.
+    fn accept(
+        &mut self,
+        segment: &Segment,
+        frame: &[u8],
+        answer: impl TxToken,
+        services: &[Binding<'_>],
+        now: Instant,
+    ) {
+        if let Some(slot) = self.find(&segment.tuple.expectation()) {
+            if let Role::Expecting { owner } = self.slots[usize::from(slot)].role {
+                self.begin(slot, Role::Data { owner }, segment, frame, answer, now);
+            }
+            return;
+        }
+        let port = segment.tuple.local.port;
+        let service = services.iter().position(|binding| binding.port == port);
+        let Some(service) = service.filter(|_| self.accepting) else {
+            return self.refuse(frame, answer, now);
+        };
+        // Without a slot the request is dropped: the peer will try again.
+        if let Some(slot) = self.take_control() {
+            self.begin(slot, Role::HalfOpen { service }, segment, frame, answer, now);
+        }
+    }
+
+    /// A free slot for a connection to a service; if there is none, one in TIME-WAIT, or the
+    /// half-open one that has been so for longest.
+    fn take_control(&mut self) -> Option<u16> {
+        let half_open_max = HALF_OPEN_MAX.min(self.control / 2).max(1);
+        if self.half_open.len() >= half_open_max
+            && let Some(slot) = self.half_open.pop(self.slots)
+        {
+            self.release(slot);
+        }
+        self.take(0)
+    }
+
+    /// A free slot of the kind that slot `kind` is of, or else one in TIME-WAIT.
+    pub(super) fn take(&mut self, kind: u16) -> Option<u16> {
+        let (free, waiting, slots) = self.free_pool(kind);
+        if let Some(slot) = free.pop(slots) {
+            return Some(slot);
+        }
+        let slot = waiting.pop(slots)?;
+        self.release(slot);
+        let (free, _, slots) = self.free_pool(kind);
+        free.remove(slots, slot);
+        Some(slot)
+    }
+
+    /// Lets a slot answer a request for a connection.
+    fn begin(
+        &mut self,
+        at: u16,
+        role: Role,
+        segment: &Segment,
+        frame: &[u8],
+        answer: impl TxToken,
+        now: Instant,
+    ) {
+        self.set_tuple(at, segment.tuple);
+        let mut iface = self.throw_away_interface(&segment.tuple, now);
+        let slot = &mut self.slots[usize::from(at)];
+        slot.renew(role, Some(HANDSHAKE.into()));
+        slot.irs = segment.sequence;
+        // The socket is closed and the port is not zero: this cannot fail.
+        let _ = slot.socket_mut().listen(segment.tuple.local);
+        let mut device = OneFrame::new(frame, answer, &self.capabilities);
+        iface.poll_ingress_single(instant(now), &mut device, &mut slot.sockets);
+        if let Role::HalfOpen { .. } = role {
+            self.half_open.push(self.slots, at);
+        }
+        // If smoltcp did not like the segment, serving finds the socket still listening.
+        self.mark(at);
+    }
+
+    /// An interface whose first connection begins with the sequence number that is meant for
+    /// this 4-tuple at this time.
+    pub(super) fn throw_away_interface(&self, tuple: &Tuple, now: Instant) -> Interface {
+        let isn = self.secret.sequence_number(tuple, now);
+        let mut config = smoltcp::iface::Config::new(self.hardware.into());
+        config.random_seed = interface_seed(isn);
+        let mut device = OneFrame::none(&self.capabilities);
+        let mut iface = Interface::new(config, &mut device, instant(now));
+        iface.update_ip_addrs(|addresses| {
+            // Both have the same capacity.
+            let _ = addresses.extend_from_slice(self.iface.ip_addrs());
+        });
+        iface
+    }
+
+    fn state(&self, slot: u16) -> State {
+        self.slots[usize::from(slot)].state()
+    }
+
+    // The index.
+
+    pub(super) fn find(&self, tuple: &Tuple) -> Option<u16> {
+        let hash = self.secret.index_hash(tuple);
+        self.index.find(hash, |slot| self.slots[usize::from(slot)].tuple == *tuple)
+    }
+
+    /// Makes a slot the one that has this 4-tuple.
+    pub(super) fn set_tuple(&mut self, at: u16, tuple: Tuple) {
+        self.forget_tuple(at);
+        let hash = self.secret.index_hash(&tuple);
+        let slot = &mut self.slots[usize::from(at)];
+        slot.tuple = tuple;
+        slot.hash = Some(hash);
+        self.index.insert(hash, at);
+    }
+
+    fn forget_tuple(&mut self, at: u16) {
+        if let Some(hash) = self.slots[usize::from(at)].hash.take() {
+            self.index.remove(hash, at);
+        }
+    }
+
+    /// Ends the use of a slot, whatever it was. Nothing is sent.
+    pub(super) fn release(&mut self, at: u16) {
+        self.forget_tuple(at);
+        self.timers.set(at, None);
+        self.ready.remove(self.slots, at);
+        self.pending.remove(self.slots, at);
+        match self.slots[usize::from(at)].role {
+            Role::HalfOpen { .. } => self.half_open.remove(self.slots, at),
+            _ => {
+                let (_, waiting, slots) = self.free_pool(at);
+                waiting.remove(slots, at);
+            }
+        }
+        self.slots[usize::from(at)].clear();
+        let (free, _, slots) = self.free_pool(at);
+        free.push(slots, at);
+    }
+}

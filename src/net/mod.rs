@@ -1,0 +1,337 @@
+//! The network: smoltcp behind a demultiplexer of its own.
+//!
+//! smoltcp looks at every socket for every frame. Here each socket is alone in its set, and a
+//! frame finds its socket by a keyed hash of the 4-tuple; sockets that nothing happens to are
+//! not looked at. A listening port is a row of the service table, and an expected data
+//! connection an entry of the index: neither takes a socket before its SYN comes.
+//!
+//! ```text
+//!            frame                              deadline
+//!              |                                   |
+//!  demux: 4-tuple -> slot, port -> service      timers
+//!              |                                   |
+//!              +---------> ready <-----------------+
+//!                            |
+//!            serve: Service::poll, egress, next deadline
+//! ```
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `mod` | [`Net`] and its turn |
+//! | `demux` | a frame finds its slot, or the service of its port |
+//! | `serve` | a slot's turn: the service, then egress |
+//! | `data` | data connections |
+//! | `frame` | what the demultiplexer reads of a frame |
+//! | `slots`, `index`, `timers`, `secret`, `budget` | what they say |
+//! | `stream`, `device` | between our traits and smoltcp's |
+//!
+//! Only this module names smoltcp.
+
+mod budget;
+mod data;
+mod demux;
+mod device;
+mod frame;
+mod index;
+mod secret;
+mod serve;
+mod slots;
+mod stream;
+mod timers;
+
+use core::ops::RangeInclusive;
+
+use smoltcp::iface::{Interface, SocketStorage};
+use smoltcp::phy::{Device, DeviceCapabilities};
+use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+
+use crate::service::Service;
+use crate::time::{Duration, Instant};
+use budget::Budget;
+use index::Index;
+use secret::Secret;
+use slots::{Pending, Pool, Ready, Role};
+use timers::Timers;
+
+pub use index::Bucket;
+pub use slots::Slot;
+pub use timers::Timer;
+
+/// Frames that one turn receives at most.
+const FRAMES_A_TURN: usize = 64;
+/// Half-open connections to services at most; beyond it the oldest goes.
+const HALF_OPEN_MAX: usize = 128;
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long a connection may take to close.
+const LINGER: Duration = Duration::from_secs(30);
+/// Slots that are woken when a neighbor becomes known; the others look again after a second.
+const NEIGHBOR_WAITERS: usize = 16;
+
+/// Who we are on the network.
+#[derive(Clone, Copy, Debug)]
+pub struct Config<'c> {
+    /// Our hardware address. It must be unicast.
+    pub hardware: EthernetAddress,
+    /// Our addresses, each with the prefix of its network.
+    pub addresses: &'c [IpCidr],
+    /// The routers to other networks, one for each version of IP at most.
+    pub gateways: &'c [IpAddress],
+    /// Ports for data connections that clients open.
+    pub passive_ports: (u16, u16),
+    /// A random number that is new at every start, and that nobody can guess: sequence
+    /// numbers, ports and the index depend on it.
+    pub seed: u128,
+}
+
+/// Why a [`Config`] is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// More addresses than smoltcp was compiled for.
+    TooManyAddresses,
+    /// More gateways than smoltcp was compiled for.
+    TooManyGateways,
+    /// An address is no unicast address.
+    NotUnicast,
+    /// The memory has no slots, or less for something than its slots need.
+    Memory,
+}
+
+/// The memory that [`Net`] works in, lent by the caller: nothing is allocated later.
+///
+/// The first `control` slots are for connections to services, the others for data
+/// connections. There may be 65,535 slots at most.
+pub struct Memory<'a> {
+    /// How many of the slots are for connections to services.
+    pub control: usize,
+    /// One for each slot.
+    pub slots: &'a mut [Slot<'a>],
+    /// One for each slot.
+    pub sockets: &'a mut [SocketStorage<'a>],
+    /// One for each slot.
+    pub timers: &'a mut [Timer],
+    /// Two for each slot.
+    pub buckets: &'a mut [Bucket],
+    /// Receive and transmit buffers of the connections to services.
+    pub control_buffers: Buffers<'a>,
+    /// Receive and transmit buffers of the data connections.
+    pub data_buffers: Buffers<'a>,
+}
+
+/// Memory for the buffers of a pool of slots: each slot gets an equal share.
+pub struct Buffers<'a> {
+    /// Where received bytes wait. A share over 65,535 bytes makes use of window scaling.
+    pub receive: &'a mut [u8],
+    /// Where bytes wait until they are acknowledged.
+    pub transmit: &'a mut [u8],
+}
+
+/// A row of the service table: a TCP port and what runs behind it.
+pub struct Binding<'s> {
+    /// The port; 0 is no port, and the row does nothing.
+    pub port: u16,
+    /// The service.
+    pub service: &'s mut dyn Service,
+}
+
+/// A network interface with the connections to its services.
+///
+/// The owner calls [`poll`](Self::poll) in a loop, and between two calls waits until there is
+/// a frame, or the instant that the last call returned, or something happened that a service
+/// said it waits for ([`Action::Pending`](crate::service::Action::Pending)).
+pub struct Net<'a> {
+    iface: Interface,
+    hardware: EthernetAddress,
+    capabilities: DeviceCapabilities,
+    secret: Secret,
+    passive_ports: RangeInclusive<u16>,
+    slots: &'a mut [Slot<'a>],
+    /// How many of the slots are for connections to services.
+    control: usize,
+    index: Index<'a>,
+    timers: Timers<'a>,
+    ready: Ready,
+    pending: Pending,
+    free_control: Pool,
+    free_data: Pool,
+    half_open: Pool,
+    waiting_control: Pool,
+    waiting_data: Pool,
+    /// Slots that wait to learn the hardware address of a neighbor.
+    neighborless: heapless::Vec<u16, NEIGHBOR_WAITERS>,
+    /// RST and ICMP answers that may be sent.
+    answers: Budget,
+    accepting: bool,
+}
+
+impl<'a> Net<'a> {
+    /// A network interface on `device`.
+    pub fn new(
+        config: &Config<'_>,
+        memory: Memory<'a>,
+        device: &mut (impl Device + ?Sized),
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        if config.addresses.iter().any(|cidr| !cidr.address().is_unicast()) {
+            return Err(ConfigError::NotUnicast);
+        }
+        let mut smoltcp_config = smoltcp::iface::Config::new(config.hardware.into());
+        let mut secret = Secret::new(config.seed);
+        smoltcp_config.random_seed = secret.draw();
+        let mut iface = Interface::new(smoltcp_config, device, instant(now));
+        configure(&mut iface, config)?;
+        let control = memory.control;
+        let (slots, index, timers) = furnish(memory)?;
+        let mut net = Self {
+            iface,
+            hardware: config.hardware,
+            capabilities: device.capabilities(),
+            secret,
+            passive_ports: config.passive_ports.0..=config.passive_ports.1,
+            slots,
+            control,
+            index,
+            timers,
+            ready: Ready::new(),
+            pending: Pending::new(),
+            free_control: Pool::new(),
+            free_data: Pool::new(),
+            half_open: Pool::new(),
+            waiting_control: Pool::new(),
+            waiting_data: Pool::new(),
+            neighborless: heapless::Vec::new(),
+            answers: Budget::new(),
+            accepting: true,
+        };
+        for slot in 0..net.slots.len() as u16 {
+            let (free, _, slots) = net.free_pool(slot);
+            free.push(slots, slot);
+        }
+        Ok(net)
+    }
+
+    /// One turn: receives frames, lets the services work, sends frames; all of it bounded.
+    /// Returns when the next turn is due, `now` if there is more to do; `None` is never,
+    /// unless something happens.
+    pub fn poll<D: Device + ?Sized>(
+        &mut self,
+        device: &mut D,
+        services: &mut [Binding<'_>],
+        now: Instant,
+    ) -> Option<Instant> {
+        let more = self.receive(device, services, now);
+        while let Some(slot) = self.timers.pop_due(now) {
+            self.mark(slot);
+        }
+        while let Some(slot) = self.pending.pop(self.slots) {
+            self.mark(slot);
+        }
+        for _ in 0..self.ready.len() {
+            if let Some(slot) = self.ready.pop(self.slots) {
+                self.serve(slot, device, services, now);
+            }
+        }
+        if more || self.ready.len() > 0 { Some(now) } else { self.timers.next() }
+    }
+
+    /// Stops accepting connections, and tells the services to end theirs until `until`.
+    pub fn shutdown(&mut self, services: &mut [Binding<'_>], until: Instant) {
+        self.accepting = false;
+        for binding in services {
+            binding.service.shutdown(until);
+        }
+        for slot in 0..self.slots.len() as u16 {
+            self.mark(slot);
+        }
+    }
+
+    /// Whether no connection is left but those in TIME-WAIT.
+    pub fn is_idle(&self) -> bool {
+        self.slots.iter().all(|slot| match slot.role {
+            Role::Free => true,
+            Role::Closing { .. } => slot.state() == smoltcp::socket::tcp::State::TimeWait,
+            _ => false,
+        })
+    }
+
+    /// Puts a slot, or the owner of a data slot, on the list of those to be served.
+    fn mark(&mut self, slot: u16) {
+        match self.slots[usize::from(slot)].role {
+            Role::Free => {}
+            Role::Expecting { owner } | Role::Data { owner } => self.ready.push(self.slots, owner),
+            _ => self.ready.push(self.slots, slot),
+        }
+    }
+
+    /// The free slots of a slot's kind, and those in TIME-WAIT, oldest first.
+    fn free_pool(&mut self, slot: u16) -> (&mut Pool, &mut Pool, &mut [Slot<'a>]) {
+        if usize::from(slot) < self.control {
+            (&mut self.free_control, &mut self.waiting_control, self.slots)
+        } else {
+            (&mut self.free_data, &mut self.waiting_data, self.slots)
+        }
+    }
+}
+
+/// Our instants are smoltcp's, from the same zero.
+fn instant(now: Instant) -> smoltcp::time::Instant {
+    smoltcp::time::Instant::from_micros(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
+}
+
+fn configure(iface: &mut Interface, config: &Config<'_>) -> Result<(), ConfigError> {
+    let mut fits = Ok(());
+    iface.update_ip_addrs(|addresses| {
+        fits = addresses.extend_from_slice(config.addresses);
+    });
+    fits.map_err(|_| ConfigError::TooManyAddresses)?;
+    for gateway in config.gateways {
+        let routes = iface.routes_mut();
+        let replaced = match *gateway {
+            IpAddress::Ipv4(router) => routes.add_default_ipv4_route(router),
+            IpAddress::Ipv6(router) => routes.add_default_ipv6_route(router),
+        };
+        replaced.map_err(|_| ConfigError::TooManyGateways)?;
+    }
+    Ok(())
+}
+
+/// Gives each slot its socket, and makes the rest of the memory what it is for.
+fn furnish<'a>(
+    memory: Memory<'a>,
+) -> Result<(&'a mut [Slot<'a>], Index<'a>, Timers<'a>), ConfigError> {
+    let Memory { control, slots, sockets, timers, buckets, control_buffers, data_buffers } = memory;
+    let enough = (1..usize::from(u16::MAX)).contains(&slots.len())
+        && control <= slots.len()
+        && sockets.len() >= slots.len()
+        && timers.len() >= slots.len()
+        && buckets.len() >= 2 * slots.len();
+    if !enough {
+        return Err(ConfigError::Memory);
+    }
+    let mut sockets = sockets.iter_mut();
+    let (control_slots, data_slots) = slots.split_at_mut(control);
+    equip(control_slots, &mut sockets, control_buffers)?;
+    equip(data_slots, &mut sockets, data_buffers)?;
+    Ok((slots, Index::new(buckets), Timers::new(timers)))
+}
+
+/// Gives each slot a socket, with its share of the buffers.
+fn equip<'a>(
+    slots: &mut [Slot<'a>],
+    sockets: &mut impl Iterator<Item = &'a mut SocketStorage<'a>>,
+    buffers: Buffers<'a>,
+) -> Result<(), ConfigError> {
+    let count = slots.len().max(1);
+    let (receive, transmit) = (buffers.receive.len() / count, buffers.transmit.len() / count);
+    if receive == 0 || transmit == 0 {
+        return if slots.is_empty() { Ok(()) } else { Err(ConfigError::Memory) };
+    }
+    let receive = buffers.receive.chunks_exact_mut(receive);
+    let transmit = buffers.transmit.chunks_exact_mut(transmit);
+    for (((slot, storage), receive), transmit) in
+        slots.iter_mut().zip(sockets).zip(receive).zip(transmit)
+    {
+        slot.equip(storage, receive, transmit);
+    }
+    Ok(())
+}

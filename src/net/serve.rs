@@ -1,0 +1,262 @@
+//! A slot's turn: its service is polled, its segments are sent, its next deadline is set.
+
+use core::net::SocketAddr;
+
+use smoltcp::iface::PollResult;
+use smoltcp::phy::Device;
+use smoltcp::socket::tcp::State;
+use smoltcp::time::Duration as SmoltcpDuration;
+use smoltcp::wire::IpEndpoint;
+
+use super::device::Outlet;
+use super::slots::{Pool, Role, Session, Slot};
+use super::{Binding, Net, instant};
+use crate::service::{Action, Data, DataError, Io};
+use crate::stream::Stream;
+use crate::time::{Duration, Instant};
+
+/// Frames that a slot sends in one turn at most.
+const FRAMES_A_SLOT: usize = 64;
+/// Actions of a service that are carried out in one turn at most.
+const ACTIONS_A_TURN: usize = 16;
+/// When a slot is looked at again that smoltcp calls due and that yet has sent nothing.
+const RETRY: Duration = Duration::from_millis(1);
+
+impl<'a> Net<'a> {
+    /// Serves a slot that something happened to, or whose deadline has come.
+    pub(super) fn serve<D: Device + ?Sized>(
+        &mut self,
+        at: u16,
+        device: &mut D,
+        services: &mut [Binding<'_>],
+        now: Instant,
+    ) {
+        match self.slots[usize::from(at)].role {
+            Role::HalfOpen { service } => self.serve_half_open(at, service, device, services, now),
+            Role::Session(session) => self.serve_session(at, session, device, services, now),
+            Role::Closing { until } => self.serve_closing(at, until, device, now),
+            Role::Free | Role::Expecting { .. } | Role::Data { .. } => {}
+        }
+    }
+
+    fn serve_half_open<D: Device + ?Sized>(
+        &mut self,
+        at: u16,
+        service: usize,
+        device: &mut D,
+        services: &mut [Binding<'_>],
+        now: Instant,
+    ) {
+        self.send(at, device, now);
+        match self.slots[usize::from(at)].state() {
+            State::SynReceived => self.schedule(at, None, now),
+            // Reset, timed out, or never begun.
+            State::Listen | State::Closed => self.release(at),
+            _ => self.open(at, service, device, services, now),
+        }
+    }
+
+    /// The handshake is done: the service gets its session.
+    fn open<D: Device + ?Sized>(
+        &mut self,
+        at: u16,
+        service: usize,
+        device: &mut D,
+        services: &mut [Binding<'_>],
+        now: Instant,
+    ) {
+        self.half_open.remove(self.slots, at);
+        let slot = &mut self.slots[usize::from(at)];
+        slot.socket_mut().set_timeout(None);
+        let (local, peer) = (socket_address(slot.tuple.local), socket_address(slot.tuple.remote));
+        let id =
+            services.get_mut(service).and_then(|binding| binding.service.open(local, peer, now));
+        let Some(id) = id else {
+            slot.socket_mut().abort();
+            return self.leave(at, now);
+        };
+        let session = Session { service, id, data: None, fault: None, wait: None };
+        self.serve_session(at, session, device, services, now);
+    }
+
+    fn serve_session<D: Device + ?Sized>(
+        &mut self,
+        at: u16,
+        mut session: Session,
+        device: &mut D,
+        services: &mut [Binding<'_>],
+        now: Instant,
+    ) {
+        if let Some(data) = session.data {
+            self.expect_again(data);
+        }
+        let open = self.advance(at, &mut session, services, now);
+        let slot = &mut self.slots[usize::from(at)];
+        if open {
+            slot.role = Role::Session(session);
+            self.send(at, device, now);
+            self.schedule(at, session.wait, now);
+        } else {
+            slot.socket_mut().close();
+            self.leave(at, now);
+        }
+        if let Some(data) = session.data {
+            self.send(data, device, now);
+            self.schedule(data, None, now);
+        }
+    }
+
+    /// Polls the service until it waits; carries out what it wants. Says whether the session
+    /// goes on.
+    fn advance(
+        &mut self,
+        at: u16,
+        session: &mut Session,
+        services: &mut [Binding<'_>],
+        now: Instant,
+    ) -> bool {
+        let Some(Binding { service, .. }) = services.get_mut(session.service) else { return false };
+        session.wait = None;
+        for _ in 0..ACTIONS_A_TURN {
+            let (control, data) = pair(self.slots, self.control, at, session.data);
+            let action = poll(control, data, session, |io| service.poll(session.id, io, now));
+            match action {
+                Action::Wait(until) => {
+                    session.wait = until;
+                    return true;
+                }
+                Action::Pending => {
+                    self.pending.push(self.slots, at);
+                    return true;
+                }
+                Action::Yield => {
+                    self.ready.push(self.slots, at);
+                    return true;
+                }
+                Action::Listen => self.listen(at, session, now),
+                Action::Connect { remote, local_port } => {
+                    self.connect(at, session, remote, local_port, now);
+                }
+                Action::DropData => self.drop_data(session, now),
+                Action::Close => {
+                    self.drop_data(session, now);
+                    service.close(session.id);
+                    return false;
+                }
+            }
+        }
+        self.ready.push(self.slots, at);
+        true
+    }
+
+    /// A connection that no service knows any more: what still comes is thrown away, until it
+    /// has ended or its time is up.
+    fn serve_closing<D: Device + ?Sized>(
+        &mut self,
+        at: u16,
+        until: Instant,
+        device: &mut D,
+        now: Instant,
+    ) {
+        let slot = &mut self.slots[usize::from(at)];
+        let mut stream = slot.stream();
+        while !stream.readable().is_empty() {
+            let n = stream.readable().len();
+            stream.consume(n);
+        }
+        let waits = slot.state() == State::TimeWait;
+        if now >= until && !waits {
+            slot.socket_mut().abort();
+        }
+        self.send(at, device, now);
+        match self.slots[usize::from(at)].state() {
+            State::Closed => self.release(at),
+            State::TimeWait => {
+                if !Pool::is_listed(self.slots, at) {
+                    let (_, waiting, slots) = self.free_pool(at);
+                    waiting.push(slots, at);
+                }
+                self.schedule(at, None, now);
+            }
+            _ => self.schedule(at, Some(until), now),
+        }
+    }
+
+    /// Sends what a slot has to send, but no more than its share of a turn.
+    fn send<D: Device + ?Sized>(&mut self, at: u16, device: &mut D, now: Instant) {
+        let (slot, now) = (&mut self.slots[usize::from(at)], instant(now));
+        if core::mem::take(&mut slot.challenge) {
+            // Switching keep-alive on and off makes smoltcp send one, which is what a
+            // challenge ACK is: an ACK of what is expected next. With data in flight it sends
+            // none, but then the data is asking already.
+            slot.socket_mut().set_keep_alive(Some(SmoltcpDuration::from_secs(1)));
+            slot.socket_mut().set_keep_alive(None);
+        }
+        let due = self.iface.poll_at(now, &slot.sockets).is_some_and(|due| due <= now);
+        let mut outlet = Outlet { device, full: false };
+        for turn in 0..FRAMES_A_SLOT {
+            let before = slot.state();
+            let result = self.iface.poll_egress(now, &mut outlet, &mut slot.sockets);
+            slot.follow(before, false);
+            if result == PollResult::SocketStateChanged {
+                slot.sent();
+                continue;
+            }
+            if turn == 0 && due && !outlet.full {
+                // The neighbor is not known yet. With the list full the slot is looked at
+                // again when smoltcp asks for the neighbor once more.
+                let _ = self.neighborless.push(at);
+            }
+            return;
+        }
+    }
+
+    /// Sets the deadline of a slot: the socket's or `wait`, whichever is first.
+    fn schedule(&mut self, at: u16, wait: Option<Instant>, now: Instant) {
+        let slot = &self.slots[usize::from(at)];
+        let due = self.iface.poll_at(instant(now), &slot.sockets).map(|due| {
+            Instant::from_micros(u64::try_from(due.total_micros()).unwrap_or(0)).max(now + RETRY)
+        });
+        let deadline = due.into_iter().chain(wait).min();
+        self.timers.set(at, deadline);
+    }
+}
+
+/// The slots of a session: its own and that of its data connection.
+fn pair<'s, 'a>(
+    slots: &'s mut [Slot<'a>],
+    control: usize,
+    at: u16,
+    data: Option<u16>,
+) -> (&'s mut Slot<'a>, Option<&'s mut Slot<'a>>) {
+    let (control_slots, data_slots) = slots.split_at_mut(control);
+    let data = data.and_then(|data| data_slots.get_mut(usize::from(data) - control));
+    (&mut control_slots[usize::from(at)], data)
+}
+
+/// Shows a service its connections.
+fn poll(
+    control: &mut Slot<'_>,
+    data: Option<&mut Slot<'_>>,
+    session: &Session,
+    service: impl FnOnce(Io<'_>) -> Action,
+) -> Action {
+    let mut control = control.stream();
+    let Some(slot) = data else {
+        let data = session.fault.map_or(Data::Absent, Data::Failed);
+        return service(Io { control: &mut control, data });
+    };
+    let is_data = matches!(slot.role, Role::Data { .. });
+    let (established, state, local) = (slot.established, slot.state(), slot.tuple.local);
+    let mut stream = slot.stream();
+    let data = match (is_data, established, state) {
+        (true, true, _) => Data::Open(&mut stream),
+        (true, false, State::Closed) => Data::Failed(DataError::Refused),
+        _ => Data::Opening(socket_address(local)),
+    };
+    service(Io { control: &mut control, data })
+}
+
+fn socket_address(endpoint: IpEndpoint) -> SocketAddr {
+    SocketAddr::new(endpoint.addr.into(), endpoint.port)
+}

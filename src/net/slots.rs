@@ -1,0 +1,322 @@
+//! Slots: a TCP socket each, with what the demultiplexer knows of its connection; and the
+//! lists that slots stand in.
+
+use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
+use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
+use smoltcp::time::Duration;
+use smoltcp::wire::{IpAddress, IpEndpoint, Ipv4Address};
+
+use super::index::Tuple;
+use super::stream::TcpStream;
+use crate::service::{DataError, SessionId};
+use crate::time::Instant;
+
+/// The largest window that a segment without window scaling can announce.
+const UNSCALED_WINDOW: usize = 65_535;
+
+/// What a slot is used for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    /// Nothing.
+    Free,
+    /// The handshake of a connection to a service.
+    HalfOpen { service: usize },
+    /// A connection to a service.
+    Session(Session),
+    /// A data connection that the peer of `owner` is expected to open.
+    Expecting { owner: u16 },
+    /// A data connection of `owner`.
+    Data { owner: u16 },
+    /// A connection that no service knows any more, until it has ended or time is up.
+    Closing { until: Instant },
+}
+
+/// A connection to a service, and what the service last asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Session {
+    pub service: usize,
+    pub id: SessionId,
+    /// The slot of its data connection.
+    pub data: Option<u16>,
+    /// Why there is no data connection.
+    pub fault: Option<DataError>,
+    /// When it wants to be polled.
+    pub wait: Option<Instant>,
+}
+
+/// A TCP connection: memory for one, lent to [`Net`](super::Net).
+pub struct Slot<'a> {
+    /// The one socket of its own set.
+    pub(super) sockets: SocketSet<'a>,
+    pub(super) role: Role,
+    pub(super) tuple: Tuple,
+    /// The hash by which the index knows it.
+    pub(super) hash: Option<u32>,
+    /// The peer's initial sequence number.
+    pub(super) irs: u32,
+    /// Bytes that the service has consumed, as sequence numbers count.
+    pub(super) consumed: u32,
+    /// Whether the handshake was completed.
+    pub(super) established: bool,
+    /// Whether the connection was lost, rather than closed.
+    pub(super) lost: bool,
+    /// Whether the window of the handshake still counts; see [`Self::overshoots`].
+    pub(super) unscaled: bool,
+    /// Whether the peer's last window was zero.
+    pub(super) peer_window_closed: bool,
+    /// Whether the peer is to show that it still knows the connection.
+    pub(super) challenge: bool,
+    /// When that was last asked.
+    pub(super) challenged: Option<Instant>,
+    links: [Link; LISTS],
+}
+
+impl Default for Slot<'_> {
+    fn default() -> Self {
+        let nowhere = IpEndpoint::new(IpAddress::Ipv4(Ipv4Address::UNSPECIFIED), 0);
+        Self {
+            sockets: SocketSet::new(&mut [][..]),
+            role: Role::Free,
+            tuple: Tuple { local: nowhere, remote: nowhere },
+            hash: None,
+            irs: 0,
+            consumed: 0,
+            established: false,
+            lost: false,
+            unscaled: false,
+            peer_window_closed: false,
+            challenge: false,
+            challenged: None,
+            links: [Link::UNLISTED; LISTS],
+        }
+    }
+}
+
+impl<'a> Slot<'a> {
+    /// Gives the slot its socket.
+    pub(super) fn equip(
+        &mut self,
+        storage: &'a mut SocketStorage<'a>,
+        receive: &'a mut [u8],
+        transmit: &'a mut [u8],
+    ) {
+        self.sockets = SocketSet::new(core::slice::from_mut(storage));
+        self.sockets.add(Socket::new(SocketBuffer::new(receive), SocketBuffer::new(transmit)));
+    }
+
+    pub(super) fn socket(&self) -> &Socket<'a> {
+        // The first handle of a set; `equip` has put the socket there.
+        self.sockets.get(SocketHandle::default())
+    }
+
+    pub(super) fn socket_mut(&mut self) -> &mut Socket<'a> {
+        self.sockets.get_mut(SocketHandle::default())
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.socket().state()
+    }
+
+    pub(super) fn stream(&mut self) -> TcpStream<'_, 'a> {
+        let socket = self.sockets.get_mut(SocketHandle::default());
+        TcpStream { socket, consumed: &mut self.consumed, lost: self.lost }
+    }
+
+    /// Makes everything new for a connection. A socket does not do that itself: congestion
+    /// control and options outlive the connection.
+    pub(super) fn renew(&mut self, role: Role, timeout: Option<Duration>) {
+        self.role = role;
+        self.consumed = 0;
+        self.established = false;
+        self.lost = false;
+        self.challenge = false;
+        self.challenged = None;
+        self.peer_window_closed = false;
+        self.unscaled = self.socket().recv_capacity() > UNSCALED_WINDOW;
+        let socket = self.socket_mut();
+        socket.set_congestion_control(CongestionControl::Reno);
+        // A reply is written as a whole, and should leave at once.
+        socket.set_nagle_enabled(false);
+        socket.set_keep_alive(None);
+        socket.set_timeout(timeout);
+    }
+
+    /// Forgets the connection; nothing more is sent for it.
+    pub(super) fn clear(&mut self) {
+        self.role = Role::Free;
+        let socket = self.socket_mut();
+        // An aborted socket still has an RST to send, and only `listen` makes it forget.
+        socket.abort();
+        let _ = socket.listen(1);
+        socket.close();
+    }
+
+    /// The sequence number that the peer's next byte, or FIN, or RST has.
+    pub(super) fn expected(&self) -> u32 {
+        let fin = matches!(
+            self.state(),
+            State::CloseWait | State::LastAck | State::Closing | State::TimeWait
+        );
+        self.irs
+            .wrapping_add(1)
+            .wrapping_add(self.consumed)
+            .wrapping_add(self.socket().recv_queue() as u32)
+            .wrapping_add(fin.into())
+    }
+
+    /// Whether a segment ends past the window that the peer was told in the handshake, which
+    /// is not scaled (RFC 7323 section 2.2). smoltcp takes it for a scaled one until it has
+    /// sent a window again; a segment past a large buffer would then be a panic.
+    pub(super) fn overshoots(&self, sequence: u32, len: usize) -> bool {
+        let start = sequence.wrapping_sub(self.irs.wrapping_add(1)) as i32;
+        self.unscaled && i64::from(start) + len as i64 > UNSCALED_WINDOW as i64
+    }
+
+    /// Follows the socket from a state to the one that it is in now. `reset` says that the
+    /// peer's segment in between was an RST.
+    pub(super) fn follow(&mut self, before: State, reset: bool) {
+        let after = self.state();
+        self.established |= is_synchronized(after);
+        if after == State::Closed && before != State::Closed {
+            let ended = match before {
+                State::LastAck => !reset,
+                // Everything was delivered, whatever comes then.
+                State::FinWait2 | State::TimeWait => true,
+                _ => false,
+            };
+            self.lost = !ended;
+        }
+    }
+
+    /// A segment was sent: the peer knows our scaled window now, unless it was a probe of the
+    /// peer's closed window, which smoltcp does not count.
+    pub(super) fn sent(&mut self) {
+        if is_synchronized(self.state()) && !self.peer_window_closed {
+            self.unscaled = false;
+        }
+    }
+}
+
+/// Whether the handshake is over (RFC 9293 section 3.3.2).
+pub(super) fn is_synchronized(state: State) -> bool {
+    !matches!(state, State::Closed | State::Listen | State::SynSent | State::SynReceived)
+}
+
+const LISTS: usize = 3;
+
+/// The list of slots that are to be served this turn or the next.
+pub(super) type Ready = List<0>;
+/// The list of sessions that wait for something besides the network.
+pub(super) type Pending = List<1>;
+/// A list of slots that may be had: free, half-open or in TIME-WAIT. A slot is in one of
+/// them at most.
+pub(super) type Pool = List<2>;
+
+/// A slot's neighbors in a list.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    previous: u16,
+    next: u16,
+    listed: bool,
+}
+
+const NOBODY: u16 = u16::MAX;
+
+impl Link {
+    const UNLISTED: Self = Self { previous: NOBODY, next: NOBODY, listed: false };
+}
+
+/// A list of slots, first in, first out, linked through the slots.
+#[derive(Debug)]
+pub(super) struct List<const LINK: usize> {
+    first: u16,
+    last: u16,
+    len: usize,
+}
+
+impl<const LINK: usize> List<LINK> {
+    pub const fn new() -> Self {
+        Self { first: NOBODY, last: NOBODY, len: 0 }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds a slot at the end, unless it is in a list of this kind already.
+    pub fn push(&mut self, slots: &mut [Slot<'_>], slot: u16) {
+        if Self::is_listed(slots, slot) {
+            return;
+        }
+        slots[usize::from(slot)].links[LINK] =
+            Link { previous: self.last, next: NOBODY, listed: true };
+        match self.last {
+            NOBODY => self.first = slot,
+            last => slots[usize::from(last)].links[LINK].next = slot,
+        }
+        self.last = slot;
+        self.len += 1;
+    }
+
+    /// Takes the slot that has been there longest.
+    pub fn pop(&mut self, slots: &mut [Slot<'_>]) -> Option<u16> {
+        let slot = (self.first != NOBODY).then_some(self.first)?;
+        self.remove(slots, slot);
+        Some(slot)
+    }
+
+    /// Takes a slot out of this list, in which it must be if it is in any of this kind.
+    pub fn remove(&mut self, slots: &mut [Slot<'_>], slot: u16) {
+        let link = core::mem::replace(&mut slots[usize::from(slot)].links[LINK], Link::UNLISTED);
+        if !link.listed {
+            return;
+        }
+        match link.previous {
+            NOBODY => self.first = link.next,
+            previous => slots[usize::from(previous)].links[LINK].next = link.next,
+        }
+        match link.next {
+            NOBODY => self.last = link.previous,
+            next => slots[usize::from(next)].links[LINK].previous = link.previous,
+        }
+        self.len -= 1;
+    }
+
+    /// Whether a slot is in a list of this kind.
+    pub fn is_listed(slots: &[Slot<'_>], slot: u16) -> bool {
+        slots[usize::from(slot)].links[LINK].listed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn a_list_is_a_queue_with_removal() {
+        let mut slots: Vec<Slot<'_>> = (0..20).map(|_| Slot::default()).collect();
+        let (mut list, mut model) = (Ready::new(), VecDeque::new());
+        let mut random = 3u32;
+        for _ in 0..10_000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let slot = (random >> 24) as u16 % 20;
+            match random >> 16 & 3 {
+                0 => assert_eq!(list.pop(&mut slots), model.pop_front()),
+                1 if model.contains(&slot) => {
+                    model.retain(|&other| other != slot);
+                    list.remove(&mut slots, slot);
+                }
+                _ => {
+                    list.push(&mut slots, slot);
+                    if !model.contains(&slot) {
+                        model.push_back(slot);
+                    }
+                }
+            }
+            assert_eq!(list.len(), model.len());
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! A smoltcp TCP socket as a [`Stream`].
+
+use smoltcp::socket::tcp::{Socket, State};
+
+use crate::stream::{Status, Stream};
+
+/// The socket of a slot, for the time of a poll.
+pub(super) struct TcpStream<'s, 'a> {
+    pub socket: &'s mut Socket<'a>,
+    /// Counts what is consumed, in sequence numbers.
+    pub consumed: &'s mut u32,
+    /// Whether the connection was lost.
+    pub lost: bool,
+}
+
+impl Stream for TcpStream<'_, '_> {
+    fn readable(&mut self) -> &[u8] {
+        self.socket.peek(usize::MAX).unwrap_or_default()
+    }
+
+    fn consume(&mut self, n: usize) {
+        let taken = self.socket.recv(|bytes| {
+            let n = n.min(bytes.len());
+            (n, n)
+        });
+        *self.consumed = self.consumed.wrapping_add(taken.unwrap_or(0) as u32);
+    }
+
+    fn writable(&mut self) -> &mut [u8] {
+        // Offers the free space and takes none of it; it is the same in `commit`.
+        self.socket.send(|free| (0, free)).unwrap_or_default()
+    }
+
+    fn commit(&mut self, n: usize) {
+        let _ = self.socket.send(|free| (n.min(free.len()), ()));
+    }
+
+    fn room(&self) -> usize {
+        if self.socket.may_send() {
+            self.socket.send_capacity() - self.socket.send_queue()
+        } else {
+            0
+        }
+    }
+
+    fn finish(&mut self) {
+        self.socket.close();
+    }
+
+    fn status(&self) -> Status {
+        match self.socket.state() {
+            _ if self.lost => Status::Broken,
+            State::CloseWait | State::LastAck | State::Closing => Status::PeerFinished,
+            State::FinWait2 | State::TimeWait | State::Closed => Status::Delivered,
+            State::Listen
+            | State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait1 => Status::Open,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Services that are small enough for a file each.
+
+pub mod echo;
