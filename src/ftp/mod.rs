@@ -49,8 +49,9 @@ use crate::service::{Action, Io, Service, SessionId};
 use crate::storage::Storage;
 use crate::time::{Duration, Instant, Timestamp};
 
-pub use session::Session;
 use session::Turn;
+
+pub use session::{Session, USER_MAX};
 
 /// What the owner of a server decides.
 #[derive(Clone, Copy, Debug)]

@@ -23,7 +23,7 @@ use crate::stream::{Status, Stream};
 use crate::time::{Duration, Instant};
 
 /// Bytes of the longest user name.
-pub(super) const USER_MAX: usize = 32;
+pub const USER_MAX: usize = 32;
 /// Steps that one poll of a session takes at most.
 const STEPS_A_POLL: usize = 32;
 /// Wrong passwords until the session is closed.

@@ -39,6 +39,7 @@ mod slots;
 mod stream;
 mod timers;
 
+use core::fmt;
 use core::ops::RangeInclusive;
 
 use smoltcp::iface::{Interface, SocketStorage};
@@ -96,6 +97,19 @@ pub enum ConfigError {
     /// The memory has no slots, or less for something than its slots need.
     Memory,
 }
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConfigError::TooManyAddresses => "too many addresses",
+            ConfigError::TooManyGateways => "too many gateways",
+            ConfigError::NotUnicast => "an address is not unicast",
+            ConfigError::Memory => "not enough memory",
+        })
+    }
+}
+
+impl core::error::Error for ConfigError {}
 
 /// The memory that [`Net`] works in, lent by the caller: nothing is allocated later.
 ///

@@ -19,7 +19,8 @@ use crate::time::{Duration, Instant};
 const FRAMES_A_SLOT: usize = 64;
 /// Actions of a service that are carried out in one turn at most.
 const ACTIONS_A_TURN: usize = 16;
-/// When a slot is looked at again that smoltcp calls due and that yet has sent nothing.
+/// When a slot is looked at again whose service waits for something besides the network, or
+/// that smoltcp calls due and that yet has sent nothing.
 const RETRY: Duration = Duration::from_millis(1);
 
 impl<'a> Net<'a> {
@@ -126,7 +127,10 @@ impl<'a> Net<'a> {
                     return true;
                 }
                 Action::Pending => {
+                    // Next turn, and that within a moment, for those who cannot say when they
+                    // are done.
                     self.pending.push(self.slots, at);
+                    session.wait = Some(now + RETRY);
                     return true;
                 }
                 Action::Yield => {

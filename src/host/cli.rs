@@ -1,0 +1,210 @@
+//! The command line.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use log::LevelFilter;
+use smoltcp::wire::IpCidr;
+use tinyftp::auth::Rights;
+
+/// An FTP and echo server with an IP address of its own, on a TAP device.
+///
+/// Without options it serves a disk in memory at 192.168.69.1 to anybody. Set the device up
+/// with scripts/setup-tap.sh first.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Options {
+    /// TAP device to serve on
+    #[arg(long, value_name = "DEVICE", default_value = "tap0")]
+    pub tap: String,
+
+    /// Own address with the prefix of its network; may be repeated, IPv4 and IPv6
+    #[arg(long = "address", value_name = "CIDR", default_value = "192.168.69.1/24",
+          value_parser = cidr)]
+    pub addresses: Vec<IpCidr>,
+
+    /// Router to other networks; once for IPv4, once for IPv6
+    #[arg(long = "gateway", value_name = "IP")]
+    pub gateways: Vec<IpAddr>,
+
+    /// Directory to serve; without it, a disk of 16 MiB in memory
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+
+    /// Account, read-only with :ro; may be repeated
+    #[arg(long = "user", value_name = "NAME:PASSWORD[:ro]", value_parser = user)]
+    pub users: Vec<User>,
+
+    /// What anonymous may do [default: rw in memory, ro with --root, off with --user]
+    #[arg(long, value_name = "RIGHTS", hide_possible_values = false)]
+    pub anonymous: Option<Anonymous>,
+
+    /// Control port of FTP, 0 for none
+    #[arg(long, value_name = "PORT", default_value_t = 21)]
+    pub ftp_port: u16,
+
+    /// Port of echo, 0 for none
+    #[arg(long, value_name = "PORT", default_value_t = 7)]
+    pub echo_port: u16,
+
+    /// Ports for data connections that clients open
+    #[arg(long, value_name = "FIRST-LAST", default_value = "49152-65535", value_parser = ports)]
+    pub passive_ports: (u16, u16),
+
+    /// Address to announce for them (PASV), if a router translates ours
+    #[arg(long, value_name = "IP")]
+    pub passive_address: Option<Ipv4Addr>,
+
+    /// FTP sessions at once; one more gets 421
+    #[arg(long, value_name = "N", default_value_t = 1024,
+          value_parser = clap::value_parser!(u16).range(1..=30_000))]
+    pub max_sessions: u16,
+
+    /// Data connections at once
+    #[arg(long, value_name = "N", default_value_t = 64,
+          value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub max_transfers: u16,
+
+    /// Seconds until an idle session or a stalled transfer is closed
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    pub idle_timeout: Duration,
+
+    /// What is logged: off, error, warn, info, debug
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub log_level: LevelFilter,
+}
+
+/// What anonymous may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Anonymous {
+    /// May not log in
+    Off,
+    /// May read
+    Ro,
+    /// May read and write
+    Rw,
+}
+
+/// An account.
+#[derive(Clone, Debug)]
+pub struct User {
+    pub name: String,
+    pub password: String,
+    pub rights: Rights,
+}
+
+impl Options {
+    /// What anonymous may do, if it may log in.
+    pub fn anonymous_rights(&self) -> Option<Rights> {
+        let default = match (&self.users[..], &self.root) {
+            ([], None) => Anonymous::Rw,
+            ([], Some(_)) => Anonymous::Ro,
+            _ => Anonymous::Off,
+        };
+        match self.anonymous.unwrap_or(default) {
+            Anonymous::Off => None,
+            Anonymous::Ro => Some(Rights::READ_ONLY),
+            Anonymous::Rw => Some(Rights::ALL),
+        }
+    }
+}
+
+fn cidr(text: &str) -> Result<IpCidr, String> {
+    let expected = "expected an address and a prefix length, such as 192.168.69.1/24";
+    let cidr: IpCidr = text.parse().map_err(|()| expected)?;
+    if !cidr.address().is_unicast() {
+        return Err("this is no address that a host can have".into());
+    }
+    if let IpCidr::Ipv4(cidr) = cidr
+        && cidr.prefix_len() < 31
+        && (cidr.network().address() == cidr.address() || cidr.broadcast() == Some(cidr.address()))
+    {
+        return Err("this is the address of the network itself, or its broadcast address".into());
+    }
+    Ok(cidr)
+}
+
+fn user(text: &str) -> Result<User, String> {
+    let expected = "expected NAME:PASSWORD or NAME:PASSWORD:ro";
+    let (name, rest) = text.split_once(':').ok_or(expected)?;
+    let (password, rights) = match rest.strip_suffix(":ro") {
+        Some(password) => (password, Rights::READ_ONLY),
+        None => (rest, Rights::ALL),
+    };
+    if name.is_empty() || password.is_empty() {
+        return Err(expected.into());
+    }
+    if name.len() > tinyftp::ftp::USER_MAX {
+        return Err(format!("a name has at most {} bytes", tinyftp::ftp::USER_MAX));
+    }
+    Ok(User { name: name.into(), password: password.into(), rights })
+}
+
+fn ports(text: &str) -> Result<(u16, u16), String> {
+    let expected = "expected two ports from 1024, such as 49152-65535";
+    let (first, last) = text.split_once('-').ok_or(expected)?;
+    let port = |text: &str| text.parse::<u16>().map_err(|_| expected);
+    match (port(first)?, port(last)?) {
+        (first, last) if 1024 <= first && first <= last => Ok((first, last)),
+        _ => Err(expected.into()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds.into())),
+        _ => Err("expected a number of seconds from 1".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options, String> {
+        let arguments = ["tinyftp"].iter().chain(arguments);
+        Options::try_parse_from(arguments).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_default_is_open_only_where_nothing_is_at_stake() {
+        let rights = |arguments: &[&str]| parse(arguments).unwrap().anonymous_rights();
+        assert_eq!(rights(&[]), Some(Rights::ALL));
+        assert_eq!(rights(&["--root", "/tmp"]), Some(Rights::READ_ONLY));
+        assert_eq!(rights(&["--user", "a:b"]), None);
+        assert_eq!(rights(&["--user", "a:b", "--anonymous", "rw"]), Some(Rights::ALL));
+        assert_eq!(rights(&["--anonymous", "off"]), None);
+    }
+
+    #[test]
+    fn users() {
+        let user = |text: &str| user(text).map(|user| (user.password, user.rights));
+        assert_eq!(user("anna:secret"), Ok(("secret".into(), Rights::ALL)));
+        assert_eq!(user("anna:secret:ro"), Ok(("secret".into(), Rights::READ_ONLY)));
+        assert_eq!(user("anna:se:cret"), Ok(("se:cret".into(), Rights::ALL)));
+        for bad in ["anna", ":secret", "anna:", "anna::ro"] {
+            assert!(user(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address() {
+        for good in ["10.0.0.1/8", "fd00::1/64", "192.0.2.1/31", "192.0.2.1/32"] {
+            assert!(cidr(good).is_ok(), "{good}");
+        }
+        for bad in ["", "192.168.69.1", "192.168.69.300/24", "192.168.69.0/24", "224.0.0.1/8"] {
+            assert!(cidr(bad).is_err(), "{bad}");
+        }
+        assert!(parse(&["--address", "192.168.69.255/24"]).is_err());
+    }
+
+    #[test]
+    fn port_ranges() {
+        assert_eq!(ports("50000-50003"), Ok((50_000, 50_003)));
+        for bad in ["50000", "50003-50000", "20-30", "1-x", "60000-70000"] {
+            assert!(ports(bad).is_err(), "{bad}");
+        }
+    }
+}

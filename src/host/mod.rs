@@ -1,0 +1,10 @@
+//! The Linux side: what the core needs from an operating system.
+
+pub mod cli;
+pub mod clock;
+pub mod disk;
+pub mod logger;
+pub mod memory;
+pub mod server;
+mod signals;
+mod tap;

@@ -1,0 +1,224 @@
+//! From options to a running server: the device, the services, the loop.
+
+use std::io;
+use std::time::Duration;
+
+use log::info;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+use tinyftp::auth::{Account, Accounts, Rights};
+use tinyftp::ftp::{self, Ftp};
+use tinyftp::net::{Binding, Config, Net};
+use tinyftp::services::echo::Echo;
+use tinyftp::storage::Storage;
+use tinyftp::time::Instant;
+
+use super::cli::Options;
+use super::clock::Clock;
+use super::memory::{self, lend};
+use super::signals::Signals;
+use super::tap::Tap;
+
+/// Bytes of the longest command line and of the longest path.
+const LINE_MAX: usize = 512;
+/// FTP sessions that can be told that there are too many.
+const SPARE_SESSIONS: usize = 8;
+/// Echo sessions at once.
+const ECHO_SESSIONS: usize = 64;
+/// How long running transfers get when the server is told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long the last replies get after that.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A server that is about to run.
+pub struct Server<'o> {
+    options: &'o Options,
+    clock: Clock,
+    signals: Signals,
+    tap: Tap,
+    net: Net<'static>,
+    hardware: EthernetAddress,
+}
+
+impl<'o> Server<'o> {
+    /// Opens the device and sets the network up on it.
+    pub fn open(options: &'o Options, clock: Clock) -> Result<Self, String> {
+        let signals = Signals::catch().map_err(|error| format!("no signals: {error}"))?;
+        let mut tap = Tap::open(&options.tap)?;
+        let hardware = hardware_address(&options.addresses);
+        let gateways: Vec<IpAddress> = options.gateways.iter().map(|&ip| ip.into()).collect();
+        let config = Config {
+            hardware,
+            addresses: &options.addresses,
+            gateways: &gateways,
+            passive_ports: options.passive_ports,
+            seed: seed()?,
+        };
+        let sessions = usize::from(options.max_sessions) + SPARE_SESSIONS + ECHO_SESSIONS;
+        let memory = memory::network(sessions, options.max_transfers.into());
+        let net = Net::new(&config, memory, &mut tap, clock.now())
+            .map_err(|error| format!("the network cannot be set up: {error}"))?;
+        Ok(Self { options, clock, signals, tap, net, hardware })
+    }
+
+    /// The FTP service for `storage`.
+    pub fn ftp<S: Storage>(&self, storage: S) -> Ftp<'static, S, Accounts<'static>, LINE_MAX> {
+        let options = self.options;
+        let config = ftp::Config {
+            max_sessions: options.max_sessions.into(),
+            idle_timeout: options.idle_timeout,
+            passive_address: options.passive_address,
+            data_port: options.ftp_port.wrapping_sub(1),
+            start: self.clock.date,
+            ..ftp::Config::default()
+        };
+        let sessions = usize::from(options.max_sessions) + SPARE_SESSIONS;
+        Ftp::new(storage, accounts(options), config, lend(sessions, Default::default))
+    }
+
+    /// The echo service.
+    pub fn echo(&self) -> Echo<'static> {
+        Echo::new(lend(ECHO_SESSIONS, || None), self.options.idle_timeout)
+    }
+
+    /// Says what there is to be had.
+    pub fn announce(&self) {
+        // Whoever closed our standard output does not want to know.
+        let _ = self.introduce(&mut io::stdout().lock());
+    }
+
+    fn introduce(&self, out: &mut impl io::Write) -> io::Result<()> {
+        let options = self.options;
+        let version = env!("CARGO_PKG_VERSION");
+        writeln!(out, "tinyftp {version} on {}, hardware address {}", options.tap, self.hardware)?;
+        for address in &options.addresses {
+            writeln!(out, "  address   {address}")?;
+        }
+        for (name, port) in [("ftp", options.ftp_port), ("echo", options.echo_port)] {
+            if port != 0 {
+                writeln!(out, "  service   {name}, port {port}")?;
+            }
+        }
+        match &options.root {
+            Some(root) => writeln!(out, "  root      {}", root.display())?,
+            None => writeln!(out, "  root      a disk of 16 MiB in memory")?,
+        }
+        writeln!(out, "  accounts  {}", self.account_line())?;
+        writeln!(out, "  try       {}", self.example())?;
+        out.flush()
+    }
+
+    fn account_line(&self) -> String {
+        let mut parts = Vec::new();
+        for user in &self.options.users {
+            parts.push(format!("{} ({})", user.name, describe(user.rights)));
+        }
+        if let Some(rights) = self.options.anonymous_rights() {
+            parts.push(format!("anonymous ({})", describe(rights)));
+        }
+        if parts.is_empty() { "none: nobody can log in".into() } else { parts.join(", ") }
+    }
+
+    /// A command that shows that it works.
+    fn example(&self) -> String {
+        let options = self.options;
+        let host = match options.addresses.first() {
+            Some(IpCidr::Ipv6(cidr)) => format!("[{}]", cidr.address()),
+            Some(cidr) => cidr.address().to_string(),
+            None => return String::new(),
+        };
+        let user = match (&options.anonymous_rights(), options.users.first()) {
+            (None, Some(user)) => format!("{}@", user.name),
+            _ => String::new(),
+        };
+        let port =
+            if options.ftp_port == 21 { String::new() } else { format!(":{}", options.ftp_port) };
+        let file = if options.root.is_none() { "README.txt" } else { "" };
+        format!("curl ftp://{user}{host}{port}/{file}")
+    }
+
+    /// Serves until a signal comes.
+    pub fn run(mut self, services: &mut [Binding<'_>]) -> Result<(), String> {
+        let mut stops_at = None;
+        loop {
+            let now = self.clock.now();
+            let due = self.net.poll(&mut self.tap, services, now);
+            if let Some(error) = self.tap.failure() {
+                return Err(format!("{} is gone: {error}", self.options.tap));
+            }
+            if stops_at.is_some_and(|at| now >= at || self.net.is_idle()) {
+                info!("stopped");
+                return Ok(());
+            }
+            self.wait(now, due, stops_at)?;
+            match (self.signals.count(), stops_at) {
+                (0, _) => {}
+                (1, None) => {
+                    info!("stopping: running transfers get {} s", GRACE.as_secs());
+                    let until = self.clock.now() + GRACE;
+                    self.net.shutdown(services, until);
+                    stops_at = Some(until + FAREWELL);
+                }
+                _ => return Err("stopped at once".into()),
+            }
+        }
+    }
+
+    /// Sleeps until a frame or a signal comes, or the next turn is due.
+    fn wait(
+        &self,
+        now: Instant,
+        due: Option<Instant>,
+        stops_at: Option<Instant>,
+    ) -> Result<(), String> {
+        let due = due.into_iter().chain(stops_at).min();
+        let timeout = due.map(|due| {
+            let delay = due.since(now);
+            Timespec { tv_sec: delay.as_secs() as i64, tv_nsec: delay.subsec_nanos().into() }
+        });
+        let mut fds =
+            [PollFd::new(&self.tap, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(format!("cannot wait: {error}")),
+        }
+    }
+}
+
+fn describe(rights: Rights) -> &'static str {
+    if rights.contains(Rights::WRITE) { "reads and writes" } else { "reads" }
+}
+
+fn accounts(options: &Options) -> Accounts<'static> {
+    let accounts: Vec<Account<'static>> = options
+        .users
+        .iter()
+        .map(|user| Account {
+            user: user.name.clone().leak(),
+            password: user.password.clone().leak(),
+            rights: user.rights,
+        })
+        .collect();
+    Accounts { accounts: accounts.leak(), anonymous: options.anonymous_rights() }
+}
+
+/// A locally administered address made of our first IP address: the same at every start, so
+/// that neighbors need not learn a new one.
+fn hardware_address(addresses: &[IpCidr]) -> EthernetAddress {
+    let tail = match addresses.first() {
+        Some(IpCidr::Ipv4(cidr)) => cidr.address().octets(),
+        Some(IpCidr::Ipv6(cidr)) => {
+            let octets = cidr.address().octets();
+            [octets[12], octets[13], octets[14], octets[15]]
+        }
+        None => [0, 0, 0, 1],
+    };
+    let [a, b, c, d] = tail;
+    EthernetAddress([0x02, 0x00, a, b, c, d])
+}
+
+fn seed() -> Result<u128, String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| format!("no random numbers: {error}"))?;
+    Ok(u128::from_ne_bytes(bytes))
+}
