@@ -1,0 +1,207 @@
+//! A [`RamDisk`] under observation: every job must end exactly once, and any poll may be made
+//! to fail or to wait.
+
+use std::task::Poll;
+
+use tinyftp::storage::ram::{self, RamDisk};
+use tinyftp::storage::{Entry, Error, Kind, Op, Path, Storage};
+use tinyftp::time::Timestamp;
+
+use crate::random::Random;
+
+/// What goes wrong, in percent of the calls.
+#[derive(Default)]
+pub struct Faults {
+    pub random: Random,
+    /// `start` and the polls fail.
+    pub errors: u64,
+    /// The polls say Pending.
+    pub waits: u64,
+    /// Reads and writes do less than they could.
+    pub short: u64,
+}
+
+impl Faults {
+    fn error(&mut self) -> Option<Error> {
+        const ERRORS: [Error; 5] =
+            [Error::Io, Error::Full, Error::NotFound, Error::Busy, Error::Denied];
+        self.random.percent(self.errors).then(|| *self.random.pick(&ERRORS))
+    }
+}
+
+/// The storage of the tests.
+pub struct Watched<'d> {
+    pub disk: RamDisk<'d>,
+    pub faults: Faults,
+    /// Everything waits.
+    pub held: bool,
+    /// Jobs that were started and have not ended.
+    pub live: usize,
+    /// Polls that were ready: so the network sees that there is progress.
+    pub ready: u64,
+}
+
+/// A job of the disk; `None` when it has ended.
+pub struct Job(Option<ram::Job>);
+
+impl<'d> Watched<'d> {
+    pub fn new(disk: RamDisk<'d>) -> Self {
+        Self { disk, faults: Faults::default(), held: false, live: 0, ready: 0 }
+    }
+
+    /// What happens to a poll instead of what was to happen.
+    fn fault<T>(&mut self) -> Option<Poll<Result<T, Error>>> {
+        if self.held || self.faults.random.percent(self.faults.waits) {
+            return Some(Poll::Pending);
+        }
+        self.ready += 1;
+        self.faults.error().map(|error| Poll::Ready(Err(error)))
+    }
+
+    fn length(&mut self, n: usize) -> usize {
+        let short = self.faults.random.percent(self.faults.short);
+        if short { 1 + self.faults.random.below(n as u64) as usize } else { n }
+    }
+
+    // The disk as the tests look at it.
+
+    /// The content of a file; `None` if there is no such file.
+    pub fn content(&mut self, path: &str) -> Option<Vec<u8>> {
+        let op = Op::Read { path: Path::new(path.as_bytes())?, offset: 0 };
+        let mut job = self.disk.start(op, Timestamp(0)).ok()?;
+        let (mut content, mut buf) = (Vec::new(), [0; 4096]);
+        while let Poll::Ready(Ok(n @ 1..)) = self.disk.poll_read(&mut job, &mut buf) {
+            content.extend_from_slice(&buf[..n]);
+        }
+        self.disk.cancel(job);
+        Some(content)
+    }
+
+    /// Makes a file, or a directory where the path ends with a slash.
+    pub fn make(&mut self, path: &str, content: &[u8], now: Timestamp) {
+        let Some(directory) = path.strip_suffix('/') else {
+            let path = Path::new(path.as_bytes()).expect("a normal path");
+            return self.disk.insert(path, content, now).expect("room on the disk");
+        };
+        let path = Path::new(directory.as_bytes()).expect("a normal path");
+        let mut job = self.disk.start(Op::MakeDirectory { path }, now).expect("room on the disk");
+        assert_eq!(self.disk.poll_finish(&mut job), Poll::Ready(Ok(())));
+    }
+
+    /// Everything on the disk, sorted: directories with a slash behind, files with their size.
+    pub fn tree(&mut self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.walk("", &mut found);
+        found.sort();
+        found
+    }
+
+    fn walk(&mut self, directory: &str, found: &mut Vec<String>) {
+        let path = if directory.is_empty() { "/" } else { directory };
+        let op = Op::List { path: Path::new(path.as_bytes()).unwrap() };
+        let mut job = self.disk.start(op, Timestamp(0)).unwrap();
+        let mut below = Vec::new();
+        while let Poll::Ready(Ok(Some(entry))) = self.disk.poll_entry(&mut job) {
+            let path = format!("{directory}/{}", String::from_utf8_lossy(entry.name));
+            match entry.kind {
+                Kind::Directory => below.push(path),
+                _ => found.push(format!("{path} {}", entry.size)),
+            }
+        }
+        self.disk.cancel(job);
+        for directory in below {
+            self.walk(&directory, found);
+            found.push(format!("{directory}/"));
+        }
+    }
+
+    /// Deletes everything, so that what is still in use was leaked.
+    pub fn wipe(&mut self) {
+        let mut tree = self.tree();
+        // Longest first: what is in a directory goes before the directory.
+        tree.sort_by_key(|line| std::cmp::Reverse(line.len()));
+        for pass in [false, true] {
+            for line in tree.iter().filter(|line| line.ends_with('/') == pass) {
+                let path = match line.strip_suffix('/') {
+                    Some(directory) => directory,
+                    None => line.rsplit_once(' ').unwrap().0,
+                };
+                let path = Path::new(path.as_bytes()).unwrap();
+                let op = if pass { Op::RemoveDirectory { path } } else { Op::Delete { path } };
+                let mut job = self.disk.start(op, Timestamp(0)).expect("a thing that was listed");
+                assert_eq!(self.disk.poll_finish(&mut job), Poll::Ready(Ok(())));
+            }
+        }
+    }
+}
+
+impl Storage for Watched<'_> {
+    type Job = Job;
+
+    fn start(&mut self, op: Op<'_>, now: Timestamp) -> Result<Job, Error> {
+        if let Some(error) = self.faults.error() {
+            return Err(error);
+        }
+        let job = self.disk.start(op, now)?;
+        self.live += 1;
+        Ok(Job(Some(job)))
+    }
+
+    fn poll_open(&mut self, job: &mut Job) -> Poll<Result<Option<u64>, Error>> {
+        let job = job.0.as_mut().expect("a job that has not ended");
+        match self.fault() {
+            Some(fault) => fault,
+            None => self.disk.poll_open(job),
+        }
+    }
+
+    fn poll_read(&mut self, job: &mut Job, buf: &mut [u8]) -> Poll<Result<usize, Error>> {
+        assert!(!buf.is_empty(), "a read into nothing");
+        let job = job.0.as_mut().expect("a job that has not ended");
+        let n = self.length(buf.len());
+        match self.fault() {
+            Some(fault) => fault,
+            None => self.disk.poll_read(job, &mut buf[..n]),
+        }
+    }
+
+    fn poll_write(&mut self, job: &mut Job, buf: &[u8]) -> Poll<Result<usize, Error>> {
+        assert!(!buf.is_empty(), "a write of nothing");
+        let job = job.0.as_mut().expect("a job that has not ended");
+        let n = self.length(buf.len());
+        match self.fault() {
+            Some(fault) => fault,
+            // Progress of another kind.
+            None if n < buf.len() && self.faults.random.percent(30) => Poll::Ready(Ok(0)),
+            None => self.disk.poll_write(job, &buf[..n]),
+        }
+    }
+
+    fn poll_entry<'a>(&'a mut self, job: &'a mut Job) -> Poll<Result<Option<Entry<'a>>, Error>> {
+        let job = job.0.as_mut().expect("a job that has not ended");
+        match self.fault() {
+            Some(fault) => fault,
+            None => self.disk.poll_entry(job),
+        }
+    }
+
+    fn poll_finish(&mut self, job: &mut Job) -> Poll<Result<(), Error>> {
+        let mut inner = job.0.take().expect("a job that has not ended");
+        let fault = self.fault();
+        let result = fault.unwrap_or_else(|| self.disk.poll_finish(&mut inner));
+        match (result, fault) {
+            (Poll::Pending, _) => job.0 = Some(inner),
+            (Poll::Ready(_), None) => self.live -= 1,
+            (Poll::Ready(_), Some(_)) => {
+                self.live -= 1;
+                self.disk.cancel(inner);
+            }
+        }
+        result
+    }
+
+    fn cancel(&mut self, job: Job) {
+        self.live -= 1;
+        self.disk.cancel(job.0.expect("a job that has not ended"));
+    }
+}
