@@ -88,8 +88,8 @@ pub fn run(name: &str) {
             let at = net.connect().expect("a session");
             net.restless = matches!(cut, Cut::Whole(true));
             let seed = if let Cut::Random(seed) = cut { seed } else { 0 };
-            let mut player = Player { net, at, cut, random: Random::new(seed), place: String::new() };
-            player.play(name, &steps);
+            let mut player = Player { name, net, at, cut, random: Random::new(seed), place: String::new() };
+            player.play(&steps);
         });
     }
 }
@@ -209,6 +209,7 @@ pub fn pattern(len: usize) -> Vec<u8> {
 
 /// Plays a transcript against a server.
 struct Player<'a, 's, 'd> {
+    name: &'a str,
     net: &'a mut Net<'s, 'd>,
     at: usize,
     cut: Cut,
@@ -218,11 +219,11 @@ struct Player<'a, 's, 'd> {
 }
 
 impl Player<'_, '_, '_> {
-    fn play(&mut self, name: &str, steps: &[(usize, Step)]) {
+    fn play(&mut self, steps: &[(usize, Step)]) {
         let mut rest = steps;
         self.net.settle();
         while let Some((number, first)) = rest.first() {
-            self.place = format!("tests/transcripts/{name}.txt:{number}, cut {:?}", self.cut);
+            self.at_line(*number);
             if let Step::Event(who, what) = first {
                 self.replied(&[]);
                 self.event(who, what);
@@ -238,6 +239,10 @@ impl Player<'_, '_, '_> {
         self.replied(&[]);
     }
 
+    fn at_line(&mut self, number: usize) {
+        self.place = format!("tests/transcripts/{}.txt:{number}, cut {:?}", self.name, self.cut);
+    }
+
     /// Lines and replies up to the next causal point.
     fn exchange(&mut self, group: &[(usize, Step)]) {
         let expected = |step: &Step| matches!(step, Step::Expect(_));
@@ -251,6 +256,7 @@ impl Player<'_, '_, '_> {
             let end = if matches!(self.cut, Cut::Lines) { end } else { group.len() };
             let part;
             (part, group) = group.split_at(end);
+            self.at_line(part[0].0);
             self.say(part);
             self.replied(part);
         }

@@ -88,49 +88,40 @@ impl<'d> Watched<'d> {
         assert_eq!(self.disk.poll_finish(&mut job), Poll::Ready(Ok(())));
     }
 
-    /// Everything on the disk, sorted: directories with a slash behind, files with their size.
-    pub fn tree(&mut self) -> Vec<String> {
+    /// Everything on the disk; what is in a directory comes before the directory.
+    pub fn tree(&mut self) -> Vec<(Kind, Vec<u8>)> {
         let mut found = Vec::new();
-        self.walk("", &mut found);
-        found.sort();
+        self.walk(b"", &mut found);
         found
     }
 
-    fn walk(&mut self, directory: &str, found: &mut Vec<String>) {
-        let path = if directory.is_empty() { "/" } else { directory };
-        let op = Op::List { path: Path::new(path.as_bytes()).unwrap() };
-        let mut job = self.disk.start(op, Timestamp(0)).unwrap();
-        let mut below = Vec::new();
+    fn walk(&mut self, directory: &[u8], found: &mut Vec<(Kind, Vec<u8>)>) {
+        let path = if directory.is_empty() { b"/" } else { directory };
+        let op = Op::List { path: Path::new(path).expect("a normal path") };
+        let mut job = self.disk.start(op, Timestamp(0)).expect("a directory");
+        let mut entries = Vec::new();
         while let Poll::Ready(Ok(Some(entry))) = self.disk.poll_entry(&mut job) {
-            let path = format!("{directory}/{}", String::from_utf8_lossy(entry.name));
-            match entry.kind {
-                Kind::Directory => below.push(path),
-                _ => found.push(format!("{path} {}", entry.size)),
-            }
+            entries.push((entry.kind, [directory, b"/", entry.name].concat()));
         }
         self.disk.cancel(job);
-        for directory in below {
-            self.walk(&directory, found);
-            found.push(format!("{directory}/"));
+        for (kind, path) in entries {
+            if kind == Kind::Directory {
+                self.walk(&path, found);
+            }
+            found.push((kind, path));
         }
     }
 
     /// Deletes everything, so that what is still in use was leaked.
     pub fn wipe(&mut self) {
-        let mut tree = self.tree();
-        // Longest first: what is in a directory goes before the directory.
-        tree.sort_by_key(|line| std::cmp::Reverse(line.len()));
-        for pass in [false, true] {
-            for line in tree.iter().filter(|line| line.ends_with('/') == pass) {
-                let path = match line.strip_suffix('/') {
-                    Some(directory) => directory,
-                    None => line.rsplit_once(' ').unwrap().0,
-                };
-                let path = Path::new(path.as_bytes()).unwrap();
-                let op = if pass { Op::RemoveDirectory { path } } else { Op::Delete { path } };
-                let mut job = self.disk.start(op, Timestamp(0)).expect("a thing that was listed");
-                assert_eq!(self.disk.poll_finish(&mut job), Poll::Ready(Ok(())));
-            }
+        for (kind, path) in self.tree() {
+            let path = Path::new(&path).expect("a normal path");
+            let op = match kind {
+                Kind::Directory => Op::RemoveDirectory { path },
+                _ => Op::Delete { path },
+            };
+            let mut job = self.disk.start(op, Timestamp(0)).expect("a thing that was listed");
+            assert_eq!(self.disk.poll_finish(&mut job), Poll::Ready(Ok(())));
         }
     }
 }
