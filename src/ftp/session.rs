@@ -373,9 +373,12 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
     }
 
-    /// A line that came during the transfer, if it is one that does not wait for its end.
+    /// A line that came during the transfer, if it is one that does not wait for its end. None
+    /// is looked at before the preliminary reply is said: the order of the replies must not hang
+    /// on when the lines arrive.
     fn command_in_transfer(&mut self, turn: &mut Turn<'_, S>) -> Option<Step> {
-        if self.line.receive(turn.control) != Received::Line {
+        let Work::Transfer(transfer, _) = &self.work else { return None };
+        if transfer.is_opening() || self.line.receive(turn.control) != Received::Line {
             return None;
         }
         match command::parse(self.line.peek()) {

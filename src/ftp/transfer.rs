@@ -120,6 +120,11 @@ impl<J> Transfer<J> {
         }
     }
 
+    /// Whether storage still looks if it can be done, so that nothing has been said yet.
+    pub fn is_opening(&self) -> bool {
+        self.stage == Stage::Opening
+    }
+
     /// Lets go of the storage job: what was not committed is thrown away.
     pub fn cancel<S: Storage<Job = J>>(self, storage: &mut S) {
         if !self.job_ended {
