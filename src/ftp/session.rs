@@ -382,7 +382,10 @@ impl<S: Storage, const N: usize> Session<S, N> {
             return None;
         }
         match command::parse(self.line.peek()) {
-            Ok((Row { immediate: true, .. }, _)) => Some(self.command(turn)),
+            Ok((Row { immediate: true, .. }, _)) => {
+                self.active = turn.now;
+                Some(self.command(turn))
+            }
             _ => None,
         }
     }
