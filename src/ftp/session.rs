@@ -289,6 +289,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Ok(command) => command,
             Err(Malformed::Unknown) => return self.not_a_command(Reply::Unknown, turn),
             Err(Malformed::Argument) => {
+                self.forget();
                 return self.reply(Reply::BadArgument("Wrong number of arguments"), turn);
             }
         };
@@ -310,7 +311,14 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.execute(row, argument, turn)
     }
 
+    /// A REST or RNFR was for the command after it. If that is refused, it is not for the next.
+    fn forget(&mut self) {
+        self.restart = 0;
+        self.renaming = false;
+    }
+
     fn not_a_command(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
+        self.forget();
         if self.rights.is_none() {
             self.nonsense += 1;
             if self.nonsense >= NONSENSE_MAX {
