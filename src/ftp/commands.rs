@@ -446,23 +446,22 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     /// TYPE: A with N (the default format), I, and L 8, which is the same here.
     fn represent(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
-        let mut upper = [0; 3];
+        let mut upper = [0; 8];
         let argument = argument.trim_ascii();
-        if let Some(upper) = upper.get_mut(..argument.len()) {
-            upper.copy_from_slice(argument);
-            upper.make_ascii_uppercase();
-        }
-        let reply = match &upper {
-            b"A\0\0" | b"A N" => {
+        let upper = upper.get_mut(..argument.len()).unwrap_or_default();
+        upper.copy_from_slice(argument.get(..upper.len()).unwrap_or_default());
+        upper.make_ascii_uppercase();
+        let reply = match &*upper {
+            b"A" | b"A N" => {
                 self.representation = Representation::Ascii;
                 Reply::Ok("TYPE is A: ASCII, lines are converted")
             }
-            b"I\0\0" | b"L 8" => {
+            b"I" | b"L 8" => {
                 self.representation = Representation::Image;
                 Reply::Ok("TYPE is I: bytes as they are")
             }
-            b"A T" | b"A C" | b"E\0\0" | b"E N" | b"E T" | b"E C" => Reply::UnsupportedParameter,
-            [b'L', b' ', b'0'..=b'9'] => Reply::UnsupportedParameter,
+            b"A T" | b"A C" | b"E" | b"E N" | b"E T" | b"E C" => Reply::UnsupportedParameter,
+            [b'L', b' ', size @ ..] if number(size).is_some() => Reply::UnsupportedParameter,
             _ => Reply::BadArgument("Unknown TYPE"),
         };
         self.reply(reply, turn)
