@@ -403,6 +403,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     fn open_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let Work::Transfer(transfer, verb) = &self.work else { return Step::Next };
         let opening = Reply::Opening { what: verb.noun(), size: transfer.size };
+        self.active = turn.now;
         self.reply(opening, turn);
         let local_port = turn.server.config.data_port;
         match self.data {

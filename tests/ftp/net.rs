@@ -8,7 +8,7 @@ use tinyftp::auth::{Account, Accounts, Rights};
 use tinyftp::ftp::{Config, Ftp, Session};
 use tinyftp::service::{Action, Data, DataError, Io, Service, SessionId};
 use tinyftp::storage::ram::{Block, Node, RamDisk};
-use tinyftp::stream::Stream;
+use tinyftp::stream::{Status, Stream};
 use tinyftp::time::{Instant, Timestamp};
 
 use crate::watched::Watched;
@@ -16,6 +16,8 @@ use crate::wire::Wire;
 
 /// The longest line, and the longest path.
 pub const LINE: usize = 256;
+/// The longest reply.
+pub const REPLY_MAX: usize = Ftp::<Watched<'static>, Accounts<'static>, LINE>::REPLY_MAX;
 /// 2026-11-21 12:34:56.
 pub const DATE: Timestamp = Timestamp(1_795_264_496);
 
@@ -174,7 +176,7 @@ pub fn with_net(setup: Setup, test: impl FnOnce(&mut Net<'_, '_>)) {
     sessions.resize_with(setup.sessions, Session::default);
     let disk = RamDisk::new(&mut nodes, &mut blocks);
     let ftp = Ftp::new(Watched::new(disk), ACCOUNTS, setup.config, &mut sessions);
-    assert!(setup.control >= Ftp::<Watched<'_>, Accounts<'_>, LINE>::REPLY_MAX);
+    assert!(setup.control >= REPLY_MAX, "no room for a reply");
     let mut net = Net {
         ftp,
         clients: Vec::new(),
@@ -235,11 +237,8 @@ impl Net<'_, '_> {
             let client = &mut self.clients[at];
             let Some(id) = client.id else { return moved };
             let ready = self.ftp.storage().ready;
-            let (broken, io) = {
-                use tinyftp::stream::Status;
-                let broken = client.control.status() == Status::Broken;
-                (broken, Io { control: &mut client.control, data: client.data.lend() })
-            };
+            let broken = client.control.status() == Status::Broken;
+            let io = Io { control: &mut client.control, data: client.data.lend() };
             let action = self.ftp.poll(id, io, self.now);
             moved |= self.ftp.storage().ready != ready;
             assert!(!broken || action == Action::Close, "{action:?} after a reset");

@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use tinyftp::service::{DataError, Service};
 
-use crate::net::{DATE, DataEnd, Net, Setup, with_net};
+use crate::net::{DATE, DataEnd, Net, REPLY_MAX, Setup, with_net};
 use crate::random::Random;
 
 /// How the bytes of the client are cut into segments.
@@ -49,8 +49,11 @@ enum Cut {
     Lines,
     /// Byte by byte.
     Bytes,
-    /// As much as the causal points allow; `true`: idle sessions are polled as well.
-    Whole(bool),
+    /// As much as the causal points allow.
+    Whole,
+    /// The same, but sessions with nothing to do are polled as well, and the control connection
+    /// holds no more than the longest reply.
+    Tight,
     /// Anyhow.
     Random(u64),
 }
@@ -58,8 +61,8 @@ enum Cut {
 const CUTS: [Cut; 9] = [
     Cut::Lines,
     Cut::Bytes,
-    Cut::Whole(false),
-    Cut::Whole(true),
+    Cut::Whole,
+    Cut::Tight,
     Cut::Random(1),
     Cut::Random(2),
     Cut::Random(3),
@@ -80,15 +83,20 @@ enum Step {
 pub fn run(name: &str) {
     let text = std::fs::read_to_string(directory().join(format!("{name}.txt"))).expect(name);
     for cut in CUTS {
-        let (setup, files, steps) = parse(name, &text);
+        let (mut setup, files, steps) = parse(name, &text);
+        let tight = matches!(cut, Cut::Tight);
+        if tight {
+            setup.control = REPLY_MAX;
+        }
         with_net(setup, |net| {
             for (path, content) in &files {
                 net.ftp.storage().make(path, content, DATE);
             }
             let at = net.connect().expect("a session");
-            net.restless = matches!(cut, Cut::Whole(true));
+            net.restless = tight;
             let seed = if let Cut::Random(seed) = cut { seed } else { 0 };
-            let mut player = Player { name, net, at, cut, random: Random::new(seed), place: String::new() };
+            let mut player =
+                Player { name, net, at, cut, random: Random::new(seed), place: String::new() };
             player.play(&steps);
         });
     }
@@ -286,7 +294,7 @@ impl Player<'_, '_, '_> {
 
     fn segment(&mut self) -> usize {
         match self.cut {
-            Cut::Lines | Cut::Whole(_) => usize::MAX,
+            Cut::Lines | Cut::Whole | Cut::Tight => usize::MAX,
             Cut::Bytes => 1,
             Cut::Random(_) => 1 + self.random.below(20) as usize,
         }
