@@ -6,11 +6,17 @@
 //! | `watched` | a RAM disk that fails on demand and counts its jobs |
 //! | `net` | carries out the actions of the server |
 //! | `transcript` | runs the sessions that are written down in `tests/transcripts` |
+//! | `stories` | several clients, long inputs, every byte of a session |
+//! | `chaos` | random sessions with random faults |
 
+#[path = "ftp/chaos.rs"]
+mod chaos;
 #[path = "ftp/net.rs"]
 mod net;
 #[path = "ftp/random.rs"]
 mod random;
+#[path = "ftp/stories.rs"]
+mod stories;
 #[path = "ftp/transcript.rs"]
 mod transcript;
 #[path = "ftp/watched.rs"]

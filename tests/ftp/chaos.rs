@@ -1,0 +1,358 @@
+//! Random sessions with random faults. Whatever happens: each line gets exactly one final reply,
+//! in order, with a code that RFC 959 section 5.4 has for its verb; the session goes on or ends
+//! cleanly; and (see [`with_net`]) nothing leaks and every storage job is ended once.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tinyftp::service::DataError;
+
+use crate::net::{DATE, DataEnd, Net, REPLY_MAX, Setup, with_net};
+use crate::random::Random;
+use crate::transcript::pattern;
+use crate::watched::Faults;
+
+const LINES: &[&str] = &[
+    "RETR a",
+    "RETR big",
+    "RETR no",
+    "RETR d",
+    "STOR a",
+    "STOR new",
+    "STOR d/x",
+    "STOR no/x",
+    "APPE a",
+    "APPE new",
+    "LIST",
+    "LIST d",
+    "LIST a",
+    "LIST no",
+    "NLST",
+    "NLST d",
+    "ABOR",
+    "ABOR",
+    "STAT",
+    "STAT a",
+    "NOOP",
+    "PASV",
+    "PASV",
+    "EPSV",
+    "EPSV 2",
+    "PORT 192,0,2,2,156,65",
+    "PORT 1,2,3,4,5,6",
+    "EPRT |1|192.0.2.2|40001|",
+    "EPRT |1|",
+    "TYPE A",
+    "TYPE I",
+    "TYPE E",
+    "MODE S",
+    "MODE B",
+    "STRU F",
+    "STRU Q",
+    "REST 0",
+    "REST 3",
+    "REST 9999",
+    "REST -1",
+    "SIZE a",
+    "SIZE d",
+    "SIZE no",
+    "MDTM a",
+    "MDTM no",
+    "DELE a",
+    "DELE new",
+    "DELE d",
+    "MKD d",
+    "MKD e",
+    "MKD e/f",
+    "RMD e",
+    "RMD e/f",
+    "RMD d",
+    "RNFR a",
+    "RNFR no",
+    "RNTO b",
+    "RNTO d/a",
+    "CWD d",
+    "CWD no",
+    "CWD ..",
+    "CDUP",
+    "PWD",
+    "FEAT",
+    "HELP",
+    "HELP RETR",
+    "HELP NO",
+    "SYST",
+    "ALLO 1",
+    "ACCT x",
+    "OPTS UTF8 ON",
+    "OPTS X",
+    "SITE X",
+    "STOU",
+    "FOO",
+    "RETR",
+    "PWD x",
+    "USER anna",
+    "PASS secret",
+    "PASS secret",
+    "PASS wrong",
+    "REIN",
+    "QUIT",
+];
+
+/// The codes of final replies to `verb`, RFC 959 section 5.4 and the RFCs of the extensions.
+/// 550 for STOR, 425 for PASV, and the storage's 45x are the practice of all servers.
+fn allowed(verb: &str) -> &'static [u16] {
+    match verb {
+        "RETR" => &[226, 425, 426, 450, 451, 452, 501, 530, 550],
+        "STOR" | "APPE" => &[226, 425, 426, 450, 451, 452, 501, 530, 550, 552, 553, 554],
+        "LIST" | "NLST" => &[226, 425, 426, 450, 451, 452, 501, 530, 550],
+        "ABOR" => &[226, 501, 530],
+        "STAT" => &[211, 504, 530],
+        "NOOP" => &[200],
+        "PASV" => &[227, 425, 501, 530],
+        "EPSV" => &[229, 425, 501, 522, 530],
+        "PORT" => &[200, 501, 530],
+        "EPRT" => &[200, 501, 522, 530],
+        "TYPE" | "MODE" | "STRU" => &[200, 501, 504, 530],
+        "REST" => &[350, 501, 530],
+        "SIZE" | "MDTM" => &[213, 450, 451, 452, 501, 530, 550],
+        "DELE" | "RMD" | "CWD" | "CDUP" => &[250, 450, 451, 452, 501, 530, 550],
+        "MKD" => &[257, 450, 451, 452, 501, 530, 550, 553],
+        "RNFR" => &[350, 450, 451, 452, 501, 530, 550],
+        "RNTO" => &[250, 450, 451, 452, 501, 503, 530, 550, 553],
+        "PWD" => &[257, 501, 530],
+        "FEAT" => &[211],
+        "HELP" => &[214, 500],
+        "SYST" => &[215],
+        "ALLO" => &[202, 530],
+        "ACCT" => &[202],
+        "OPTS" => &[200, 501],
+        "SITE" | "STOU" => &[502, 530],
+        "USER" => &[331],
+        "PASS" => &[202, 230, 503, 530],
+        "REIN" => &[220],
+        "QUIT" => &[221],
+        _ => &[500],
+    }
+}
+
+/// Whether `verb` is answered while a transfer runs.
+fn overtakes(verb: &str) -> bool {
+    matches!(verb, "ABOR" | "STAT" | "NOOP")
+}
+
+/// The session as its client sees it.
+struct Observer {
+    /// What was received and is not a whole reply yet.
+    pending: String,
+    /// Lines that were sent and not answered.
+    unanswered: VecDeque<String>,
+    /// A preliminary reply came, and the final one has not.
+    transfer: bool,
+    /// The last reply came.
+    over: bool,
+    replies: usize,
+}
+
+impl Observer {
+    /// Takes what the server has sent, and checks it against what was asked.
+    fn hear(&mut self, text: &str) {
+        self.pending.push_str(text);
+        while let Some((reply, length)) = first_reply(&self.pending) {
+            self.reply(reply);
+            self.pending.drain(..length);
+        }
+    }
+
+    fn reply(&mut self, code: u16) {
+        assert!(!self.over, "{code} after the last reply");
+        self.replies += 1;
+        let front = self.unanswered.front().map_or("", |line| line.as_str());
+        match code {
+            421 => self.over = true,
+            100..200 => {
+                assert!(!self.transfer, "a second preliminary reply");
+                let verbs = ["RETR", "STOR", "APPE", "LIST", "NLST"];
+                assert!(verbs.contains(&verb_of(front)), "{code} for {front:?}");
+                self.transfer = true;
+            }
+            _ => self.final_reply(code),
+        }
+    }
+
+    fn final_reply(&mut self, code: u16) {
+        // 200 and 211 during a transfer are for a line behind it; so is 504.
+        let at = usize::from(self.transfer && matches!(code, 200 | 211 | 504));
+        let line = self.unanswered.remove(at).unwrap_or_else(|| panic!("{code} for no line"));
+        let verb = verb_of(&line);
+        assert!(at == 0 || overtakes(verb), "{line} overtook a transfer");
+        assert!(allowed(verb).contains(&code), "{code} for {line}");
+        if at == 0 {
+            self.transfer = false;
+        }
+        self.over = code == 221;
+    }
+}
+
+fn verb_of(line: &str) -> &str {
+    line.split(' ').next().unwrap_or("")
+}
+
+/// The first reply in `text`, if all of it is there, by the rules of RFC 959 section 4.2: its
+/// code, and its length.
+fn first_reply(text: &str) -> Option<(u16, usize)> {
+    let mut length = 0;
+    let mut open = None;
+    loop {
+        let line = &text[length..length + text[length..].find("\r\n")? + 2];
+        length += line.len();
+        let printable = |line: &str| !line.chars().any(char::is_control);
+        assert!(printable(&line[..line.len() - 2]), "control characters in {line:?}");
+        if open.is_some() && line.starts_with(' ') {
+            continue;
+        }
+        let code: u16 = line[..3].parse().unwrap_or_else(|_| panic!("no code in {line:?}"));
+        assert!((100..600).contains(&code) && code / 10 % 10 < 6, "{line:?}");
+        assert!(open.is_none_or(|open| open == code), "{line:?} in a reply of {open:?}");
+        match &line[3..4] {
+            " " => return Some((code, length)),
+            "-" if open.is_none() => open = Some(code),
+            _ => panic!("{line:?} is no line of a reply"),
+        }
+    }
+}
+
+/// One random session.
+fn session(seed: u64) {
+    let mut random = Random::new(seed);
+    let setup = Setup {
+        sessions: 1,
+        control: *random.pick(&[REPLY_MAX, 600, 1024, 4096]),
+        data: *random.pick(&[600, 1024, 3000]),
+        blocks: *random.pick(&[20, 30, 64]),
+        nodes: *random.pick(&[6, 24]),
+        ..Setup::default()
+    };
+    with_net(setup, |net| {
+        net.ftp.storage().make("/a", b"0123456789\r\n\n", DATE);
+        net.ftp.storage().make("/big", &pattern(6000), DATE);
+        net.ftp.storage().make("/d/", b"", DATE);
+        let at = net.connect().expect("a session");
+        net.log_in(at);
+        net.restless = random.percent(30);
+        net.ftp.storage().faults = Faults {
+            errors: *random.pick(&[0, 0, 2, 10]),
+            waits: *random.pick(&[0, 0, 20, 60]),
+            short: *random.pick(&[0, 30]),
+            random: Random::new(seed),
+        };
+        let mut observer = Observer {
+            pending: String::new(),
+            unanswered: VecDeque::new(),
+            transfer: false,
+            over: false,
+            replies: 0,
+        };
+        let reset = disturb(net, at, &mut random, &mut observer);
+        finish(net, at, reset, &mut observer);
+    });
+}
+
+/// Lines and faults; whether the control connection was reset.
+fn disturb(net: &mut Net<'_, '_>, at: usize, random: &mut Random, observer: &mut Observer) -> bool {
+    for _ in 0..80 {
+        match random.below(100) {
+            0..50 => speak(net, at, random, observer),
+            50..85 => data_event(net, at, random),
+            85..92 => net.elapse(Duration::from_millis(random.below(20_000))),
+            92 => net.elapse(Duration::from_secs(random.below(310))),
+            93 => net.refusal = Some(*random.pick(&[DataError::NoPort, DataError::NoSlot])),
+            94 => net.ftp.storage().held = random.percent(50),
+            95 if random.percent(20) => {
+                net.clients[at].control.reset();
+                net.wake(at);
+                net.settle();
+                return true;
+            }
+            _ => net.settle(),
+        }
+        observer.hear(&net.clients[at].take_replies());
+    }
+    false
+}
+
+/// Sends a line, in one segment or in two, and waits for the reply or not.
+fn speak(net: &mut Net<'_, '_>, at: usize, random: &mut Random, observer: &mut Observer) {
+    let line = *random.pick(LINES);
+    let bytes = format!("{line}\r\n");
+    let (front, back) = bytes.split_at(random.below(bytes.len() as u64) as usize);
+    net.clients[at].control.send(front.as_bytes());
+    if random.percent(30) {
+        net.settle();
+        observer.hear(&net.clients[at].take_replies());
+    }
+    observer.unanswered.push_back(line.to_owned());
+    net.clients[at].control.send(back.as_bytes());
+    if random.percent(70) {
+        net.settle();
+    }
+}
+
+/// Something happens to the data connection, or the client does something with it.
+fn data_event(net: &mut Net<'_, '_>, at: usize, random: &mut Random) {
+    match &mut net.clients[at].data {
+        DataEnd::Listening(_) => {
+            net.open_data(at).segment = 1 + random.below(900) as usize;
+        }
+        DataEnd::Connecting { .. } if random.percent(70) => {
+            net.open_data(at);
+        }
+        DataEnd::Connecting { .. } => net.fail_data(at, DataError::Refused),
+        DataEnd::Open(wire) => {
+            match random.below(12) {
+                0..4 => wire.send(&pattern(random.below(3000) as usize)),
+                4..6 => wire.send_fin(),
+                6 => wire.reset(),
+                7..10 if wire.ended() => wire.acknowledge_fin(),
+                _ => {
+                    wire.take();
+                }
+            }
+            net.wake(at);
+        }
+        DataEnd::Absent | DataEnd::Failed(_) => {}
+    }
+    if random.percent(60) {
+        net.settle();
+    }
+}
+
+/// The faults end, time goes by: every line must have been answered.
+fn finish(net: &mut Net<'_, '_>, at: usize, reset: bool, observer: &mut Observer) {
+    net.ftp.storage().held = false;
+    net.ftp.storage().faults = Faults::default();
+    net.settle();
+    observer.hear(&net.clients[at].take_replies());
+    let patience = 400 * (observer.unanswered.len() + 1);
+    for _ in 0..patience {
+        if net.clients[at].closed() || observer.unanswered.is_empty() {
+            break;
+        }
+        net.elapse(Duration::from_secs(1));
+        observer.hear(&net.clients[at].take_replies());
+    }
+    assert_eq!(observer.pending, "", "half a reply");
+    assert!(reset || net.clients[at].closed() == observer.over, "closed without a word");
+    let left = &observer.unanswered;
+    assert!(reset || observer.over || left.is_empty(), "not answered: {left:?}");
+    if !net.clients[at].closed() {
+        assert_eq!(net.say(at, "NOOP"), "200 OK\r\n");
+    }
+}
+
+#[test]
+fn one_final_reply_a_command() {
+    for seed in 0..1500 {
+        let result = std::panic::catch_unwind(|| session(seed));
+        assert!(result.is_ok(), "the session of seed {seed}");
+    }
+}

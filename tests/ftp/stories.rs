@@ -1,0 +1,396 @@
+//! What does not fit a transcript: several clients, long inputs, every byte of a session.
+
+use std::time::Duration;
+
+use tinyftp::ftp::Config;
+use tinyftp::service::Service;
+
+use crate::net::{DATE, DataEnd, Net, REPLY_MAX, Setup, with_net};
+use crate::transcript::pattern;
+
+const READY: &str = "220 tinyftp ready\r\n";
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A client that was greeted.
+fn greeted(net: &mut Net<'_, '_>) -> usize {
+    let at = net.connect().expect("a session");
+    net.settle();
+    assert_eq!(net.clients[at].take_replies(), READY);
+    at
+}
+
+/// A client that may do everything.
+fn logged_in(net: &mut Net<'_, '_>) -> usize {
+    let at = net.connect().expect("a session");
+    net.log_in(at);
+    at
+}
+
+/// Fetches with `command`; what came.
+fn fetch(net: &mut Net<'_, '_>, at: usize, command: &str) -> Vec<u8> {
+    assert!(net.say(at, command).starts_with("150 "));
+    net.open_data(at);
+    net.settle();
+    let content = net.receive(at);
+    net.clients[at].data_wire().expect("a data connection").acknowledge_fin();
+    net.wake(at);
+    net.settle();
+    assert_eq!(net.clients[at].take_replies(), "226 Transfer complete\r\n");
+    content
+}
+
+/// The verbs that the server says it knows, without those that it does not implement.
+fn verbs(net: &mut Net<'_, '_>, at: usize) -> Vec<String> {
+    let help = net.say(at, "HELP");
+    let lines = help.lines().filter(|line| line.starts_with(' '));
+    let verbs: Vec<_> = lines.flat_map(str::split_whitespace).map(str::to_owned).collect();
+    assert!(verbs.len() > 30, "{help}");
+    verbs.into_iter().map(|verb| verb.trim_end_matches('*').to_owned()).collect()
+}
+
+#[test]
+fn one_session_too_many() {
+    let config = Config { max_sessions: 2, start: DATE, ..Config::default() };
+    with_net(Setup { config, sessions: 3, ..Setup::default() }, |net| {
+        let (first, second) = (logged_in(net), logged_in(net));
+        for _ in 0..3 {
+            let third = net.connect().expect("a session to refuse with");
+            net.settle();
+            let refusal = "421 Too many sessions, try again later\r\n";
+            assert_eq!(net.clients[third].take_replies(), refusal);
+            assert!(net.clients[third].closed());
+        }
+        assert_eq!(net.say(first, "NOOP"), "200 OK\r\n");
+        assert_eq!(net.say(second, "QUIT"), "221 Goodbye\r\n");
+        greeted(net);
+    });
+}
+
+#[test]
+fn no_session_to_refuse_with() {
+    let config = Config { max_sessions: 2, start: DATE, ..Config::default() };
+    with_net(Setup { config, sessions: 2, ..Setup::default() }, |net| {
+        let (first, _second) = (greeted(net), greeted(net));
+        assert!(net.connect().is_none());
+        assert_eq!(net.say(first, "QUIT"), "221 Goodbye\r\n");
+        greeted(net);
+    });
+}
+
+#[test]
+fn ten_thousand_sessions_one_after_the_other() {
+    with_net(Setup { sessions: 1, ..Setup::default() }, |net| {
+        for _ in 0..10_000 {
+            let at = greeted(net);
+            assert_eq!(net.say(at, "QUIT"), "221 Goodbye\r\n");
+            net.clients.clear();
+        }
+    });
+}
+
+#[test]
+fn a_stalled_session_does_not_disturb_the_others() {
+    with_net(Setup::default(), |net| {
+        net.ftp.storage().make("/big", &pattern(5000), DATE);
+        let (slow, quick) = (logged_in(net), logged_in(net));
+        assert!(net.say(slow, "RETR big").starts_with("150 "));
+        net.open_data(slow);
+        net.settle();
+        assert_eq!(fetch(net, quick, "RETR big"), pattern(5000));
+        assert_eq!(net.say(quick, "NOOP"), "200 OK\r\n");
+        // What the slow one reads is replaced meanwhile: it gets the old content to the end.
+        assert_eq!(net.say(quick, "DELE big"), "250 Deleted\r\n");
+        assert_eq!(net.receive(slow), pattern(5000));
+    });
+}
+
+#[test]
+fn shutdown_tells_every_session() {
+    with_net(Setup::default(), |net| {
+        let (idle, busy, new) = (logged_in(net), logged_in(net), greeted(net));
+        assert!(net.say(busy, "STOR a").starts_with("150 "));
+        net.open_data(busy).send(b"content");
+        net.settle();
+        net.ftp.shutdown(net.now + seconds(10));
+        for at in [idle, busy, new] {
+            net.wake(at);
+        }
+        net.settle();
+        let goodbye = "421 The server is shutting down\r\n";
+        assert_eq!(net.clients[idle].take_replies(), goodbye);
+        assert_eq!(net.clients[new].take_replies(), goodbye);
+        assert_eq!(net.clients[busy].take_replies(), "");
+        // Who comes now is told so, too.
+        let late = net.connect().expect("a session");
+        net.settle();
+        assert!(net.clients[late].take_replies().ends_with(goodbye));
+        net.clients[busy].data_wire().expect("a data connection").send_fin();
+        net.settle();
+        let replies = net.clients[busy].take_replies();
+        assert_eq!(replies, format!("226 Transfer complete\r\n{goodbye}"));
+        assert!(net.clients.iter().all(|client| client.closed()));
+        assert_eq!(net.ftp.storage().content("/a").as_deref(), Some(&b"content"[..]));
+    });
+}
+
+#[test]
+fn long_lines_for_every_verb() {
+    with_net(Setup::default(), |net| {
+        net.ftp.storage().make("/a", b"content", DATE);
+        let at = logged_in(net);
+        for verb in verbs(net, at) {
+            // 64 KiB, with something in it that a server of smaller buffers would execute.
+            let line =
+                format!("{verb} {}\rDELE a\r{}", "a".repeat(32 * 1024), "/".repeat(32 * 1024));
+            assert_eq!(net.say(at, &line), "500 Line too long\r\n", "{verb}");
+            assert_eq!(net.say(at, "NOOP"), "200 OK\r\n", "{verb}");
+        }
+        assert_eq!(net.ftp.storage().content("/a").as_deref(), Some(&b"content"[..]));
+    });
+}
+
+#[test]
+fn the_longest_line() {
+    with_net(Setup::default(), |net| {
+        let at = logged_in(net);
+        for (length, reply) in
+            [(254, "200 OK\r\n"), (255, "200 OK\r\n"), (257, "500 Line too long\r\n")]
+        {
+            assert_eq!(net.say(at, &format!("NOOP {}", "x".repeat(length - 5))), reply, "{length}");
+        }
+    });
+}
+
+#[test]
+fn a_line_without_end() {
+    with_net(Setup::default(), |net| {
+        let at = logged_in(net);
+        for _ in 0..160 {
+            net.send(at, &[b'x'; 64 * 1024]);
+        }
+        assert_eq!(net.clients[at].take_replies(), "");
+        assert_eq!(net.say(at, "\nNOOP"), "500 Line too long\r\n200 OK\r\n");
+        // A CR of a long line is no end, and what follows it is no command.
+        net.send(at, &[b'x'; 300]);
+        assert_eq!(net.say(at, "\rMKD owned"), "500 Line too long\r\n");
+        assert_eq!(net.say(at, "SIZE owned"), "550 No such file or directory\r\n");
+    });
+}
+
+#[test]
+fn long_lines_before_login() {
+    with_net(Setup::default(), |net| {
+        let at = greeted(net);
+        let line = "USER ".to_owned() + &"a".repeat(64 * 1024);
+        for _ in 1..10 {
+            assert_eq!(net.say(at, &line), "500 Line too long\r\n");
+        }
+        assert_eq!(net.say(at, &line), "421 Too many failures, closing\r\n");
+        assert!(net.clients[at].closed());
+    });
+}
+
+#[test]
+fn floods_of_telnet_commands() {
+    with_net(Setup::default(), |net| {
+        let at = logged_in(net);
+        // IAC NOP; IAC DO ECHO; IAC IAC, which is a byte of the line.
+        net.send(at, &b"\xff\xf1".repeat(100_000));
+        net.send(at, &b"\xff\xfd\x01".repeat(100_000));
+        assert_eq!(net.say(at, "NOOP"), "200 OK\r\n");
+        net.send(at, &[0xff; 100_000]);
+        assert_eq!(net.say(at, ""), "500 Line too long\r\n");
+        assert_eq!(net.say(at, "NOOP"), "200 OK\r\n");
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_served() {
+    with_net(Setup::default(), |net| {
+        let at = logged_in(net);
+        net.clients[at].reads = false;
+        for n in 0..100 {
+            net.send(at, format!("MKD {n}\r\n").as_bytes());
+        }
+        // Some replies are in the buffer; the commands without room for theirs are not done.
+        let unread = net.clients[at].control.unread();
+        assert!(unread > 500, "only {unread} bytes wait");
+        assert_eq!(net.say(at, ""), "");
+        net.clients[at].reads = true;
+        net.settle();
+        let replies = net.clients[at].take_replies();
+        assert_eq!(replies.lines().filter(|line| line.starts_with("257 ")).count(), 24);
+        assert_eq!(replies.lines().filter(|line| line.starts_with("452 ")).count(), 76);
+        assert_eq!(net.clients[at].control.unread(), 0);
+    });
+}
+
+#[test]
+fn a_client_that_never_reads_is_closed() {
+    with_net(Setup::default(), |net| {
+        let at = logged_in(net);
+        net.clients[at].reads = false;
+        net.send(at, "HELP\r\n".repeat(100).as_bytes());
+        net.elapse(seconds(299));
+        assert!(!net.clients[at].closed());
+        net.elapse(seconds(1));
+        assert!(net.clients[at].closed());
+    });
+}
+
+/// The longest reply fits a transmit buffer of `REPLY_MAX` bytes, and is whole.
+#[test]
+fn the_longest_reply() {
+    with_net(Setup { control: REPLY_MAX, ..Setup::default() }, |net| {
+        let at = logged_in(net);
+        let mut path = String::new();
+        for length in [96, 96, 59] {
+            let name = "\"".repeat(length);
+            path = format!("{path}/{}", "\"".repeat(2 * length));
+            assert_eq!(net.say(at, &format!("MKD {name}")), format!("257 \"{path}\" created\r\n"));
+            assert_eq!(net.say(at, &format!("CWD {name}")), "250 Directory changed\r\n");
+        }
+        let reply = format!("257 \"{path}\" is the current directory\r\n");
+        assert_eq!(net.say(at, "PWD"), reply);
+        assert!(net.say(at, "HELP").ends_with("\r\n214 End\r\n"));
+        assert!(net.say(at, "FEAT").ends_with("\r\n211 End\r\n"));
+        assert!(net.say(at, "STAT").ends_with("\r\n211 End of status\r\n"));
+        // Together they do not fit, so each waits for the one before to be acknowledged.
+        let replies = net.say(at, "PWD\r\nPWD\r\nHELP\r\nPWD");
+        assert_eq!(replies.matches(&reply).count(), 3);
+    });
+}
+
+/// RFC 2389: what FEAT lists is there.
+#[test]
+fn feat_tells_the_truth() {
+    with_net(Setup::default(), |net| {
+        net.ftp.storage().make("/a", b"0123456789", DATE);
+        let at = greeted(net);
+        let reply = net.say(at, "FEAT");
+        net.log_in(at);
+        let mut lines: Vec<&str> = reply.lines().collect();
+        assert_eq!((lines.remove(0), lines.pop()), ("211-Features:", Some("211 End")));
+        for line in lines {
+            let feature = line.strip_prefix(' ').expect("a space in front of a feature");
+            match feature {
+                "EPRT" => {
+                    assert_eq!(net.say(at, "EPRT |1|192.0.2.2|40001|"), "200 Data port set\r\n");
+                    assert_eq!(fetch(net, at, "RETR a"), b"0123456789");
+                }
+                "EPSV" => {
+                    let reply = "229 Entering extended passive mode (|||50000|)\r\n";
+                    assert_eq!(net.say(at, "EPSV"), reply);
+                    assert_eq!(fetch(net, at, "RETR a"), b"0123456789");
+                }
+                "MDTM" => assert_eq!(net.say(at, "MDTM a"), "213 20261121123456\r\n"),
+                "SIZE" => assert_eq!(net.say(at, "SIZE a"), "213 10\r\n"),
+                "REST STREAM" => {
+                    assert!(net.say(at, "REST 7").starts_with("350 "));
+                    assert_eq!(fetch(net, at, "RETR a"), b"789");
+                }
+                "UTF8" => {
+                    assert!(net.say(at, "OPTS UTF8 ON").starts_with("200 "));
+                    assert_eq!(net.say(at, "MKD Größe"), "257 \"/Größe\" created\r\n");
+                    assert_eq!(fetch(net, at, "NLST"), "Größe\r\na\r\n".as_bytes());
+                }
+                other => panic!("FEAT lists {other}, and this test does not know how to try it"),
+            }
+        }
+        // And what is not listed is not done.
+        for absent in ["MLST", "MLSD", "AUTH TLS", "SITE HELP"] {
+            assert!(net.say(at, absent).starts_with("502 "), "{absent}");
+        }
+    });
+}
+
+/// Every verb of HELP gets a reply, with and without an argument, and none is unknown.
+#[test]
+fn every_verb_is_answered() {
+    with_net(Setup::default(), |net| {
+        let at = greeted(net);
+        let verbs = verbs(net, at);
+        for verb in verbs.iter().filter(|verb| *verb != "QUIT") {
+            for line in [verb.clone(), format!("{verb} x"), verb.to_lowercase()] {
+                let at = logged_in(net);
+                let mut replies = net.say(at, &line);
+                if replies.starts_with("150 ") {
+                    replies = net.say(at, "ABOR");
+                }
+                net.elapse(seconds(1));
+                replies += &net.clients[at].take_replies();
+                let unknown = replies.starts_with("500 ") && line != "HELP x";
+                assert!(replies.len() > 5 && !unknown, "{line}: {replies}");
+                net.say(at, "QUIT");
+            }
+        }
+    });
+}
+
+/// CVE-2020-9273: the control or the data connection goes at any byte of a session.
+#[test]
+fn killed_at_every_byte() {
+    let script: &[u8] = b"USER anna\r\nPASS secret\r\nTYPE I\r\nREST 3\r\nSTOR old\r\nRNFR old\r\n\
+        RNTO new\r\nRETR new\r\nLIST\r\nABOR\r\nAPPE new\r\nNOOP\r\nDELE new\r\nQUIT\r\n";
+    for victim in ["control", "control FIN", "data"] {
+        for killed_at in 0..script.len() {
+            with_net(Setup { sessions: 1, ..Setup::default() }, |net| {
+                net.ftp.storage().make("/old", b"old content", DATE);
+                let at = greeted(net);
+                net.send(at, &script[..killed_at]);
+                for _ in 0..8 {
+                    if let DataEnd::Connecting { .. } = net.clients[at].data {
+                        net.open_data(at).send(b"some bytes");
+                    }
+                    net.settle();
+                    match (victim, &mut net.clients[at].data) {
+                        ("data", DataEnd::Open(wire)) => wire.reset(),
+                        (_, DataEnd::Open(wire)) => wire.send_fin(),
+                        _ => {}
+                    }
+                    net.wake(at);
+                }
+                match victim {
+                    "control" => net.clients[at].control.reset(),
+                    "control FIN" => net.clients[at].control.send_fin(),
+                    _ => net.send(at, &script[killed_at..]),
+                }
+                net.wake(at);
+                net.settle();
+                assert!(victim != "control" || net.clients[at].closed());
+                // Whatever it was: the server goes on.
+                net.elapse(seconds(700));
+                assert!(net.clients[at].closed(), "{victim} at {killed_at}");
+                greeted(net);
+            });
+        }
+    }
+}
+
+/// Every cut of an upload, with FIN apart and FIN in the last segment.
+#[test]
+fn uploads_at_every_cut() {
+    let content = b"one\r\ntwo\r\r\n\rthree\r\n\r\n";
+    for (kind, stored) in [("I", &content[..]), ("A", b"one\ntwo\r\n\rthree\n\n")] {
+        for (segment, apart) in (1..=content.len()).flat_map(|n| [(n, false), (n, true)]) {
+            with_net(Setup { data: 1 + segment % 9, ..Setup::default() }, |net| {
+                let at = logged_in(net);
+                assert!(net.say(at, &format!("TYPE {kind}")).starts_with("200 "));
+                assert!(net.say(at, "STOR a").starts_with("150 "));
+                let wire = net.open_data(at);
+                wire.segment = segment;
+                wire.send(content);
+                if apart {
+                    net.settle();
+                }
+                net.clients[at].data_wire().expect("a data connection").send_fin();
+                net.settle();
+                assert_eq!(net.clients[at].take_replies(), "226 Transfer complete\r\n");
+                assert_eq!(net.ftp.storage().content("/a").as_deref(), Some(stored));
+            });
+        }
+    }
+}
