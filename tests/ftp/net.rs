@@ -21,8 +21,9 @@ pub const REPLY_MAX: usize = Ftp::<Watched<'static>, Accounts<'static>, LINE>::R
 /// 2026-11-21 12:34:56.
 pub const DATE: Timestamp = Timestamp(1_795_264_496);
 
-/// Actions that are followed by another poll at once, in a row: more are an endless chain.
-const CHAIN_MAX: usize = 6;
+/// Actions in a row that are followed by another poll at once, while no command is taken: more
+/// are an endless chain.
+const CHAIN_MAX: usize = 4;
 /// Turns without anything that moves, before it is quiet.
 const QUIET_TURNS: usize = 64;
 /// Turns until it must be quiet.
@@ -232,17 +233,19 @@ impl Net<'_, '_> {
 
     /// Polls a session as the contract wants it; whether it may have more to do.
     fn poll(&mut self, at: usize) -> bool {
-        let mut moved = false;
-        for _ in 0..CHAIN_MAX {
+        let (mut moved, mut chain) = (false, 0);
+        while chain < CHAIN_MAX {
             let client = &mut self.clients[at];
             let Some(id) = client.id else { return moved };
             let ready = self.ftp.storage().ready;
             let broken = client.control.status() == Status::Broken;
+            let unread = client.control.unread();
             let io = Io { control: &mut client.control, data: client.data.lend() };
             let action = self.ftp.poll(id, io, self.now);
             moved |= self.ftp.storage().ready != ready;
             assert!(!broken || action == Action::Close, "{action:?} after a reset");
             client.wake = Wake::At(None);
+            chain = if client.control.unread() < unread { 0 } else { chain + 1 };
             match action {
                 Action::Wait(deadline) => {
                     assert!(deadline.is_none_or(|at| at > self.now), "waits for what is past");
