@@ -1,0 +1,78 @@
+#!/bin/bash
+# Everything that needs no network: form, lints, documentation, and the core on a device.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+thumb=thumbv7m-none-eabi
+core=(--no-default-features --features net)
+
+step() {
+    echo
+    echo "== $*"
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# install PACKAGE...: those that are not there yet
+install() {
+    local missing=() package
+    for package; do
+        dpkg -s "$package" 2>/dev/null | grep -q '^Status: install ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    echo "installing ${missing[*]}"
+    as_root apt-get update -q >/dev/null || true
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-remove --no-install-recommends \
+        "${missing[@]}" >/dev/null
+}
+
+have_target() {
+    rustup target list --installed 2>/dev/null | grep -qx "$thumb"
+}
+
+# A toolchain that cannot be had from its home comes from Debian, with the sources of `core`.
+build_core() {
+    timeout 300 rustup target add "$thumb" >/dev/null 2>&1 || true
+    if have_target; then
+        cargo build "${core[@]}" --target "$thumb" --target-dir target/thumb
+    else
+        install rustc-web cargo-web rust-web-src
+        RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc /usr/bin/cargo build -Z build-std=core \
+            "${core[@]}" --target "$thumb" --target-dir target/thumb-debian
+    fi
+}
+
+# Prints the crates of the core with a feature on that brings an allocator or the standard library.
+allocating() {
+    awk '/\[(.*,)?(alloc|std)(,.*)?\]/ { print; found = 1 } END { exit !found }' <<<"$1"
+}
+
+step "cargo fmt"
+cargo fmt --check
+
+for features in "" "--no-default-features" "--no-default-features --features net" \
+    "--no-default-features --features net,log"; do
+    step "cargo clippy $features"
+    # shellcheck disable=SC2086
+    cargo clippy --all-targets $features -- -D warnings
+done
+
+step "cargo doc"
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+
+step "the core for $thumb"
+build_core
+
+step "the core has no allocator"
+crates=$(cargo tree "${core[@]}" --target "$thumb" --edges normal --prefix none --format "{p} [{f}]")
+if allocating "$crates"; then
+    echo "check.sh: the crates above have a feature on that needs an allocator" >&2
+    exit 1
+fi
+echo "none of its crates asks for one"
+
+step "shellcheck"
+install shellcheck
+shellcheck scripts/*.sh .ci/run

@@ -1,0 +1,225 @@
+"""What every client has to be able to do with files: the rows of SCENARIOS."""
+
+import os
+from typing import Callable, NamedTuple
+
+from clients import Session, perform
+from lab import check, digest, same
+
+NAMES = ["two  spaces.bin", "größe 文書.bin", "-dash.bin", "#%;&'$~.bin", ".hidden"]
+
+
+class Scenario(NamedTuple):
+    name: str
+    needs: tuple  # operations that the client must have
+    play: Callable  # (client, session)
+    every_mode: bool = True  # or in the client's first mode only
+    seconds: int = 60
+
+
+def listing(client, s):
+    (s.lab.root / "directory/sub").mkdir(parents=True)
+    (s.lab.root / "directory/file.bin").write_bytes(b"12345")
+    text = perform(client, s, ("list", "directory")).text
+    check("file.bin" in text and "sub" in text, f"names are missing:\n{text}")
+
+
+def names_only(client, s):
+    for name in ("one", "two"):
+        (s.lab.root / name).write_bytes(b"12345")
+    text = perform(client, s, ("nlist", ".")).text
+    found = [os.path.basename(line.strip()) for line in text.splitlines()]
+    check("one" in found and "two" in found, f"names are missing:\n{text}")
+
+
+def both_ways(size):
+    def play(client, s):
+        sent = s.lab.write("sent", os.urandom(size))
+        perform(client, s, ("put", "sent", "there.bin"), ("get", "there.bin", "back"))
+        check(same(sent, s.lab.root / "there.bin"), "the server has something else")
+        check(same(sent, s.lab.local / "back"), "something else came back")
+    return play
+
+
+def fetched(size):
+    def play(client, s):
+        there = s.lab.root / "there.bin"
+        there.write_bytes(os.urandom(size))
+        perform(client, s, ("get", "there.bin", "back"))
+        check(same(there, s.lab.local / "back"), "something else came back")
+    return play
+
+
+def upload_large(client, s):
+    os.link(s.lab.large, s.lab.base / "local/sent")
+    perform(client, s, ("put", "sent", "large.bin"))
+    check(digest(s.lab.root / "large.bin") == s.lab.large_sum, "the server has something else")
+
+
+def download_large(client, s):
+    os.link(s.lab.large, s.lab.root / "large.bin")
+    perform(client, s, ("get", "large.bin", "back"))
+    check(digest(s.lab.local / "back") == s.lab.large_sum, "something else came back")
+
+
+# What is there already is zeros: they must stay, or the client began again at the start.
+
+def resume_download(client, s):
+    content = os.urandom(300_000)
+    (s.lab.root / "there.bin").write_bytes(content)
+    back = s.lab.write("back", bytes(100_000))
+    perform(client, s, ("reget", "there.bin", "back"))
+    check(back.read_bytes() == bytes(100_000) + content[100_000:], "not resumed at byte 100,000")
+
+
+def resume_upload(client, s):
+    content = os.urandom(300_000)
+    there = s.lab.root / "there.bin"
+    there.write_bytes(bytes(100_000))
+    ours = s.lab.write("there.bin", content)
+    os.utime(ours, (1_700_000_000, 1_700_000_000))  # ncftpput would not resume with a newer file
+    perform(client, s, ("reput", "there.bin", "there.bin", 100_000))
+    check(there.read_bytes() == bytes(100_000) + content[100_000:], "not resumed at byte 100,000")
+
+
+def append(client, s):
+    there = s.lab.root / "there.bin"
+    there.write_bytes(b"first")
+    s.lab.write("sent", b"second")
+    perform(client, s, ("append", "sent", "there.bin"))
+    check(there.read_bytes() == b"firstsecond", f"the server has {there.read_bytes()!r}")
+
+
+def overwrite(client, s):
+    there = s.lab.root / "there.bin"
+    there.write_bytes(bytes(5000))
+    s.lab.write("sent", b"short")
+    perform(client, s, ("put", "sent", "there.bin"))
+    check(there.read_bytes() == b"short", f"{there.stat().st_size} bytes are there")
+
+
+def directories(client, s):
+    s.lab.write("sent", b"inside")
+    perform(client, s, ("mkdir", "outer"), ("mkdir", "outer/inner dir"),
+            ("put", "sent", "outer/inner dir/file.bin"))
+    inner = s.lab.root / "outer/inner dir"
+    check((inner / "file.bin").read_bytes() == b"inside", "the file is not there")
+    perform(client, s, ("delete", "outer/inner dir/file.bin"), ("rmdir", "outer/inner dir"))
+    check((s.lab.root / "outer").is_dir() and not inner.exists(), "not removed")
+
+
+def change_directory(client, s):
+    (s.lab.root / "outer/inner").mkdir(parents=True)
+    s.lab.write("sent", b"inside")
+    perform(client, s, ("cd", "outer"), ("cd", "inner"), ("put", "sent", "down.bin"),
+            ("cd", ".."), ("put", "sent", "up.bin"))
+    check((s.lab.root / "outer/inner/down.bin").exists(), "cd down went elsewhere")
+    check((s.lab.root / "outer/up.bin").exists(), "cd up went elsewhere")
+
+
+def rename(client, s):
+    (s.lab.root / "old name").write_bytes(b"x")
+    perform(client, s, ("rename", "old name", "new name"))
+    check(sorted(os.listdir(s.lab.root)) == ["new name"], f"{os.listdir(s.lab.root)}")
+
+
+def delete(client, s):
+    (s.lab.root / "gone").write_bytes(b"x")
+    (s.lab.root / "stays").write_bytes(b"x")
+    perform(client, s, ("delete", "gone"))
+    check(os.listdir(s.lab.root) == ["stays"], f"{os.listdir(s.lab.root)}")
+
+
+def odd_names(client, s):
+    for name in NAMES:
+        content = os.urandom(100)
+        s.lab.write("sent", content)
+        # A client may take a leading dash for an option of its own.
+        path = "./" + name if name.startswith("-") else name
+        perform(client, s, ("put", "sent", path), ("get", path, "back"))
+        check(name in os.listdir(s.lab.root), f"{name} became {os.listdir(s.lab.root)}")
+        check((s.lab.local / "back").read_bytes() == content, f"{name}: something else came back")
+        s.lab.clear()
+
+
+def wrong_password(client, s):
+    (s.lab.root / "there.bin").write_bytes(b"x")
+    wrong = s._replace(password="wrong")
+    outcome = perform(client, wrong, ("get", "there.bin", "back"), fails=True)
+    back = s.lab.local / "back"
+    check(not back.exists() or back.stat().st_size == 0, "the file came all the same")
+    words = ("530", "incorrect", "denied", "Login failed")
+    check(any(word in outcome.text for word in words), f"no reason given:\n{outcome.text}")
+
+
+def read_only(client, s):
+    (s.lab.root / "there.bin").write_bytes(b"public")
+    s.lab.write("sent", b"x")
+    guest = s._replace(user="anonymous", password="guest@example.org")
+    perform(client, guest, ("get", "there.bin", "back"))
+    check((s.lab.local / "back").read_bytes() == b"public", "a guest cannot read")
+    for operation in (("put", "sent", "new.bin"), ("put", "sent", "there.bin")):
+        perform(client, guest, operation, fails=True)
+    check(os.listdir(s.lab.root) == ["there.bin"], f"a guest wrote {os.listdir(s.lab.root)}")
+    check((s.lab.root / "there.bin").read_bytes() == b"public", "a guest wrote over a file")
+
+
+# Whole trees
+
+def make_tree(top):
+    for directory in ("a/b", "a/empty", "c"):
+        (top / directory).mkdir(parents=True)
+    for number, directory in enumerate(["", "a", "a/b", "c"] * 5):
+        (top / directory / f"file {number}.bin").write_bytes(os.urandom(number * 1000))
+
+
+def tree(top):
+    return {str(path.relative_to(top)): path.is_file() and path.read_bytes()
+            for path in top.rglob("*")}
+
+
+def mirror(client, s):
+    make_tree(s.lab.root / "tree")
+    perform(client, s, ("mirror", "tree", "copy"))
+    copies = [d for d in s.lab.local.rglob("a") if d.is_dir()]
+    check(len(copies) == 1, "no tree came")
+    copy = tree(copies[0].parent)
+    wanted = tree(s.lab.root / "tree")
+    check(copy == wanted, f"{sorted(copy)} came of {sorted(wanted)}")
+
+
+def mirror_up(client, s):
+    make_tree(s.lab.local / "tree")
+    perform(client, s, ("mirror_up", "tree", "copy"))
+    check(tree(s.lab.root / "copy") == tree(s.lab.local / "tree"), "the trees differ")
+
+
+def in_pieces(client, s):
+    os.link(s.lab.large, s.lab.root / "large.bin")
+    perform(client, s, ("pget", "large.bin", "back"))
+    check(digest(s.lab.local / "back") == s.lab.large_sum, "something else came back")
+
+
+SCENARIOS = [
+    Scenario("list", ("list",), listing),
+    Scenario("list names", ("nlist",), names_only),
+    Scenario("0 bytes", ("put", "get"), both_ways(0)),
+    Scenario("1 byte", ("put", "get"), both_ways(1)),
+    Scenario("download 1 byte", ("get",), fetched(1)),
+    Scenario("upload 100 MiB", ("put",), upload_large, seconds=300),
+    Scenario("download 100 MiB", ("get",), download_large, seconds=300),
+    Scenario("download in pieces", ("pget",), in_pieces, seconds=300),
+    Scenario("resume download", ("reget",), resume_download),
+    Scenario("resume upload", ("reput",), resume_upload),
+    Scenario("append", ("append",), append),
+    Scenario("overwrite", ("put",), overwrite),
+    Scenario("tree down", ("mirror",), mirror),
+    Scenario("tree up", ("mirror_up",), mirror_up),
+    Scenario("odd names", ("put", "get"), odd_names, every_mode=False),
+    Scenario("directories", ("mkdir", "rmdir", "put"), directories, every_mode=False),
+    Scenario("change directory", ("cd", "put"), change_directory, every_mode=False),
+    Scenario("rename", ("rename",), rename, every_mode=False),
+    Scenario("delete", ("delete",), delete, every_mode=False),
+    Scenario("wrong password", ("get",), wrong_password, every_mode=False),
+    Scenario("read-only guest", ("put", "get"), read_only, every_mode=False),
+]

@@ -1,0 +1,139 @@
+#!/usr/bin/python3
+"""Real clients against the real server, in a network namespace of its own.
+
+    run.py [--server BINARY] [--list] [WORD]...
+
+Plays the cases whose line has every WORD in it; all of them when there is none."""
+
+import argparse
+import functools
+import signal
+import sys
+import time
+import traceback
+from typing import Callable, NamedTuple
+
+import lab
+from clients import CLIENTS, Session
+from files import SCENARIOS
+from lab import SERVER, SERVER6, Failure, Lab
+
+# The servers: what the program is started with.
+BOTH = ["--address", SERVER + "/24", "--address", SERVER6 + "/64"]
+KINDS = {
+    "plain": [],
+    "files": [*BOTH, "--root", "ROOT", "--user", "anna:secret", "--anonymous", "ro"],
+    "tight": ["--max-sessions", "3", "--idle-timeout", "2"],
+    "ipv6": ["--address", SERVER6 + "/64"],
+    "none": None,
+}
+
+
+class Case(NamedTuple):
+    server: str  # of KINDS
+    who: str
+    mode: str
+    name: str
+    play: Callable  # (lab)
+    seconds: int = 60
+
+    def __str__(self):
+        return f"{self.who:14} {self.mode:7} {self.name}"
+
+
+def client_cases():
+    for who, client in CLIENTS.items():
+        ways = [(SERVER, "", mode) for mode in client.modes]
+        ways += [(SERVER6, "6", mode) for mode in client.modes6]
+        for scenario in SCENARIOS:
+            if not set(scenario.needs) <= set(client.can):
+                continue
+            for address, suffix, mode in ways if scenario.every_mode else ways[:1]:
+                play = functools.partial(play_client, scenario.play, who, mode, address)
+                yield Case("files", who, mode + suffix, scenario.name, play, scenario.seconds)
+
+
+def play_client(scenario, who, mode, address, lab):
+    scenario(who, Session(lab, mode, address))
+
+
+def all_cases():
+    import start
+    import wire
+    yield from client_cases()
+    for module in (wire, start):
+        for row in module.CASES:
+            yield Case(*row)
+
+
+def out_of_time(*_):
+    raise Failure("out of time")
+
+
+def play(case, place):
+    """Plays one case; the reason if it fails."""
+    signal.alarm(case.seconds)
+    place.deadline = time.monotonic() + case.seconds
+    try:
+        arguments = KINDS[case.server]
+        if arguments is None:
+            place.stop()
+            place.clear()
+        else:
+            place.use(case.server, arguments)
+        case.play(place)
+        return None
+    except Failure as failure:
+        return str(failure)
+    except Exception:
+        return traceback.format_exc()
+    finally:
+        signal.alarm(0)
+
+
+def report(case, reason, seconds, place):
+    print(f"{'FAIL' if reason else 'ok':4}  {str(case):50}  {seconds:.1f} s", flush=True)
+    if reason:
+        log = place.log_since_mark()[-8000:]
+        ended = place.server and place.server.poll() is not None
+        for line in [*reason.splitlines(), "-- the server's log:", *log.splitlines(),
+                     *(["-- the server ended"] if ended else [])]:
+            print("      | " + line)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--server", default=lab.BINARY, help="the program to test")
+    parser.add_argument("--list", action="store_true", help="only print the cases")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only cases with these words")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    cases = [case for case in all_cases() if all(word in str(case) for word in options.words)]
+    if options.list:
+        print(*cases, sep="\n")
+        return 0
+    lab.enter_namespace()
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    place = Lab(options.server)
+    failed = 0
+    try:
+        for case in cases:
+            begin = time.monotonic()
+            reason = play(case, place)
+            report(case, reason, time.monotonic() - begin, place)
+            failed += reason is not None
+    finally:
+        place.close()
+    print(f"clients: {len(cases) - failed} passed, {failed} failed")
+    return 1 if failed or not cases else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
