@@ -264,7 +264,8 @@ NCFTP_TOOLS = {
     "reget": lambda s, remote, local:
         ncftp_tool("ncftpget", "-C", "-z")(s, s.address, remote, local),
     "reput": lambda s, local, remote, at:
-        ncftp_tool("ncftpput", "-z")(s, s.address, ".", local),
+        # with sendfile it would send the whole file after REST
+        ncftp_tool("ncftpput", "-z", "-s")(s, s.address, ".", local),
     "append": lambda s, local, remote:
         ncftp_tool("ncftpput", "-C", "-A")(s, s.address, local, remote),
 }

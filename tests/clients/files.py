@@ -3,7 +3,7 @@
 import os
 from typing import Callable, NamedTuple
 
-from clients import Session, perform
+from clients import CLIENTS, perform
 from lab import check, digest, same
 
 NAMES = ["two  spaces.bin", "größe 文書.bin", "-dash.bin", "#%;&'$~.bin", ".hidden"]
@@ -15,6 +15,7 @@ class Scenario(NamedTuple):
     play: Callable  # (client, session)
     every_mode: bool = True  # or in the client's first mode only
     seconds: int = 60
+    server: str = "files"
 
 
 def listing(client, s):
@@ -164,6 +165,17 @@ def read_only(client, s):
     check((s.lab.root / "there.bin").read_bytes() == b"public", "a guest wrote over a file")
 
 
+def in_memory(client, s):
+    """What somebody sees who starts the server without arguments."""
+    guest = s._replace(user="anonymous", password="guest@example.org")
+    sent = s.lab.write("sent", os.urandom(1_000_000))
+    perform(client, guest, ("get", "README.txt", "readme"))
+    check((s.lab.local / "readme").stat().st_size > 0, "there is no README.txt")
+    if "put" in CLIENTS[client].can:
+        perform(client, guest, ("put", "sent", "there.bin"), ("get", "there.bin", "back"))
+        check(same(sent, s.lab.local / "back"), "something else came back")
+
+
 # Whole trees
 
 def make_tree(top):
@@ -201,6 +213,7 @@ def in_pieces(client, s):
 
 
 SCENARIOS = [
+    Scenario("in memory", ("get",), in_memory, every_mode=False, server="plain"),
     Scenario("list", ("list",), listing),
     Scenario("list names", ("nlist",), names_only),
     Scenario("0 bytes", ("put", "get"), both_ways(0)),

@@ -95,15 +95,14 @@ class Lab:
                 "LC_ALL": "C.UTF-8", "TERM": "dumb"}
 
     def use(self, kind, arguments):
-        """Has the server of this kind running, and the directories empty."""
+        """Has the server of this kind running, if any, and the directories empty."""
+        self.log_mark = os.fstat(self.log.fileno()).st_size
         alive = self.server and self.server.poll() is None
         if not alive or self.kind != kind:
             self.stop()
-            self.clear()
+        self.clear()
+        if arguments is not None and not self.server:
             self.start(kind, arguments)
-        else:
-            self.clear()
-        self.log_mark = self.log_size()
 
     def start(self, kind, arguments):
         command = [self.binary, *(str(a).replace("ROOT", str(self.root)) for a in arguments)]
@@ -142,9 +141,6 @@ class Lab:
     def seconds_left(self):
         """For a client, so that what it printed can still be shown."""
         return max(1, self.deadline - time.monotonic() - 2)
-
-    def log_size(self):
-        return os.fstat(self.log.fileno()).st_size
 
     def log_since_mark(self):
         with open(self.log.name, "rb") as log:

@@ -25,7 +25,7 @@ KINDS = {
     "files": [*BOTH, "--root", "ROOT", "--user", "anna:secret", "--anonymous", "ro"],
     "tight": ["--max-sessions", "3", "--idle-timeout", "2"],
     "ipv6": ["--address", SERVER6 + "/64"],
-    "none": None,
+    "none": None,  # no server
 }
 
 
@@ -50,7 +50,8 @@ def client_cases():
                 continue
             for address, suffix, mode in ways if scenario.every_mode else ways[:1]:
                 play = functools.partial(play_client, scenario.play, who, mode, address)
-                yield Case("files", who, mode + suffix, scenario.name, play, scenario.seconds)
+                yield Case(scenario.server, who, mode + suffix, scenario.name, play,
+                           scenario.seconds)
 
 
 def play_client(scenario, who, mode, address, lab):
@@ -75,12 +76,7 @@ def play(case, place):
     signal.alarm(case.seconds)
     place.deadline = time.monotonic() + case.seconds
     try:
-        arguments = KINDS[case.server]
-        if arguments is None:
-            place.stop()
-            place.clear()
-        else:
-            place.use(case.server, arguments)
+        place.use(case.server, KINDS[case.server])
         case.play(place)
         return None
     except Failure as failure:
@@ -99,6 +95,7 @@ def report(case, reason, seconds, place):
         for line in [*reason.splitlines(), "-- the server's log:", *log.splitlines(),
                      *(["-- the server ended"] if ended else [])]:
             print("      | " + line)
+        place.stop()  # the next case gets a server that has not failed yet
 
 
 def arguments():

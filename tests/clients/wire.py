@@ -18,27 +18,31 @@ REUSE = (socket.SO_REUSEADDR, socket.SO_REUSEPORT)
 class Control:
     """A control connection by hand. `ask` sends a line and wants one of the codes in return."""
 
-    def __init__(self, user="anonymous", password="guest@example.org", address=SERVER, source=None,
-                 reuse=False):
+    def __init__(self, user="anonymous", password="guest@example.org", address=SERVER, reuse=False,
+                 image=True):
         self.address, self.dialogue, self.unread = address, [], b""
         self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.socket.settimeout(10)
         for option in REUSE if reuse else ():
             self.socket.setsockopt(socket.SOL_SOCKET, option, 1)
-        if source or reuse:
-            self.socket.bind((source or HOST, 0))
+        if reuse:
+            self.socket.bind((HOST, 0))
         self.socket.connect((address, 21))
         if user is None:
             return
         self.want(220)
         if self.ask(f"USER {user}", 230, 331)[0] == 331:
             self.ask(f"PASS {password}", 230)
+        if image:
+            self.ask("TYPE I", 200)
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, error, _):
         self.socket.close()
+        if isinstance(error, OSError):
+            raise Failure(f"{error!r}:\n{self}") from None
 
     def send(self, line):
         data = line.encode() if isinstance(line, str) else line
@@ -95,9 +99,13 @@ class Control:
         check(found, f"no port in the reply:\n{self}")
         return int(found[1])
 
-    def passive(self, source=None):
-        source = (source, 0) if source else None
-        return socket.create_connection((self.address, self.passive_port()), 10, source)
+    def passive(self, receive_buffer=None):
+        data = socket.socket(self.socket.family)
+        data.settimeout(10)
+        if receive_buffer:
+            data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        data.connect((self.address, self.passive_port()))
+        return data
 
     def store(self, name, content):
         data = self.passive()
@@ -136,16 +144,15 @@ def reset(connection):
     connection.close()
 
 
-# A transfer that is stalled: neither side's buffers can hold all of it.
-STALLED = 12 * MIB
+def stall(control, receive_buffer=None):
+    """Begins a download and reads nothing of it; what is in the file, and the data connection.
 
-
-def stall(control, name="stalled.bin"):
-    """Begins a download and reads nothing of it; what is in the file, and the data connection."""
-    content = os.urandom(STALLED)
-    control.store(name, content)
-    data = control.passive()
-    control.ask(f"RETR {name}", 150, 125)
+    Neither side's buffers can hold all of the file; the disk in memory can hold it once."""
+    content = os.urandom(8 * MIB)
+    control.ask("DELE stalled.bin", 250, 550)
+    control.store("stalled.bin", content)
+    data = control.passive(receive_buffer)
+    control.ask("RETR stalled.bin", 150, 125)
     time.sleep(0.5)
     return content, data
 
@@ -289,11 +296,20 @@ def ascii_both_ways(lab):
         control.ask("SIZE text.txt", 213)
 
 
+def no_type(lab):
+    """Nothing is converted unless TYPE A was asked for."""
+    content = b"one\ntwo\r\nthree"
+    with anna(image=False) as control:
+        control.store("raw.bin", content)
+        check((lab.root / "raw.bin").read_bytes() == content, "converted on the way in")
+        check(control.fetch("raw.bin") == content, "converted on the way out")
+
+
 def listing_options(lab):
     for name in ("-dash", "plain"):
         (lab.root / name).write_bytes(b"x")
     with anna() as control:
-        for command in ("LIST -a", "LIST -la", "LIST -la .", "LIST", "MLSD", "NLST"):
+        for command in ("LIST -a", "LIST -la", "LIST -la .", "LIST", "MLSD", "NLST", "NLST -1"):
             data = control.passive()
             control.ask(command, 150, 125)
             words = drain(data)
@@ -318,7 +334,7 @@ def bounce(_):
             control.ask(f"EPRT |1|{OTHER}|5000|", 500, 501, 504, 522)
             control.ask(f"PORT {HOST.replace('.', ',')},2,88", 500, 501, 504)
             control.ask(f"EPRT |1|{HOST}|600|", 500, 501, 504, 522)
-            control.ask(f"PORT {HOST.replace('.', ',')},2,888", 501)
+            control.ask(f"PORT {HOST.replace('.', ',')},2,888", 500, 501)
             time.sleep(1)
             control.ask("NOOP", 200)
     finally:
@@ -449,15 +465,12 @@ def idle_timeout(_):
 def idle_but_transferring(_):
     """A transfer is no idling, however long it takes."""
     with Control() as control:
-        content = os.urandom(STALLED)
-        control.store("slow.bin", content)
-        data = control.passive()
-        control.ask("RETR slow.bin", 150, 125)
-        got = 0
+        content, data = stall(control, receive_buffer=65536)
+        got = b""
         for _ in range(8):
             time.sleep(0.5)
-            got += len(data.recv(65536))
-        check(got + len(drain(data)) == STALLED, "the file came short")
+            got += data.recv(256 << 10, socket.MSG_WAITALL)
+        check(got + drain(data) == content, "the file came short")
         control.want(226)
 
 
@@ -545,6 +558,7 @@ CASES = [
     ("files", "socket", "data", "closed before the command", write_and_close_early),
     ("files", "socket", "data", "upload that is reset", broken_upload),
     ("files", "socket", "data", "TYPE A both ways", ascii_both_ways),
+    ("files", "socket", "data", "no TYPE at all", no_type),
     ("files", "socket", "data", "listings with options", listing_options),
     ("files", "socket", "many", "200 small files", small_files),
     ("plain", "socket", "many", "500 dropped connections", dropped_connections, 120),
