@@ -34,7 +34,7 @@ have_target() {
 
 # A toolchain that cannot be had from its home comes from Debian, with the sources of `core`.
 build_core() {
-    timeout 300 rustup target add "$thumb" >/dev/null 2>&1 || true
+    timeout 120 rustup target add "$thumb" >/dev/null 2>&1 || true
     if have_target; then
         cargo build "${core[@]}" --target "$thumb" --target-dir target/thumb
     else

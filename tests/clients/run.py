@@ -7,11 +7,14 @@ Plays the cases whose line has every WORD in it; all of them when there is none.
 
 import argparse
 import functools
+import os
 import signal
 import sys
 import time
 import traceback
 from typing import Callable, NamedTuple
+
+sys.dont_write_bytecode = True  # this may run as root in somebody's clone
 
 import lab
 from clients import CLIENTS, Session
@@ -112,6 +115,8 @@ def main():
     if options.list:
         print(*cases, sep="\n")
         return 0
+    if not os.path.isfile(options.server):
+        sys.exit(f"run.py: there is no {options.server}; build it with cargo build --release")
     lab.enter_namespace()
     signal.signal(signal.SIGALRM, out_of_time)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
