@@ -75,6 +75,9 @@ class Lab:
     def _network(self):
         run("ip", "link", "set", "dev", "lo", "up")
         run(REPO / "scripts/setup-tap.sh", "--address6", HOST6 + "/64")
+        # The first frames after a start are lost while the device comes up: ask again soon.
+        for family in ("ipv4", "ipv6"):
+            Path(f"/proc/sys/net/{family}/neigh/tap0/retrans_time_ms").write_text("50")
         run("ip", "addr", "add", OTHER + "/24", "dev", "tap0")
 
     def own_tun(self, mode):
