@@ -1,4 +1,94 @@
-//! An FTP and echo server with a network stack of its own, for devices and for Linux.
+//! An FTP and echo server with a network stack of its own: for devices, and for Linux on a TAP
+//! device.
+//!
+//! The crate is `no_std` and never allocates: whoever uses it lends it memory once, calls
+//! [`net::Net::poll`] in a loop, and sleeps until the instant that it returns or the next
+//! frame. Nothing in it waits and nothing reads a clock.
+//!
+//! ```text
+//!        a frame                                            a frame
+//!           |                                                  ^
+//!  net   demultiplexer -- 4-tuple --> slot: a smoltcp socket --+
+//!           |                          |  ^
+//!           | port                     v  |  Stream: bytes in place
+//!  service  +------------------->   Service (ftp, echo)
+//!                                      |  ^
+//!                                      v  |  Op, polled
+//!  storage                          Storage (RAM disk, a directory, yours)
+//! ```
+//!
+//! - A [`service::Service`] is what runs behind a port. It sees connections as
+//!   [`stream::Stream`]s and answers with what it wants next. [`ftp`] and [`services::echo`]
+//!   are two; they know nothing of smoltcp, and compile without it.
+//! - A [`storage::Storage`] is where the files are; [`storage::ram::RamDisk`] is one.
+//! - An [`auth::Authenticator`] decides who may do what.
+//! - `net`, with the feature of that name, is the network: a demultiplexer in front of smoltcp
+//!   that gives each connection a slot, and each slot its turn when something happened to it.
+//!
+//! # Features
+//!
+//! All are additive; sizes are never features, but values that the caller chooses.
+//!
+//! - `net`: the network. Without it, the crate is the protocol alone.
+//! - `log`: log lines through the `log` crate.
+//! - `host` (default): the Linux program.
+//!
+//! # A server of one's own
+//!
+//! ```
+//! # #[cfg(feature = "net")]
+//! # mod example {
+//! use tinyftp::auth::{Accounts, Rights};
+//! use tinyftp::ftp::{self, Ftp, Session};
+//! use tinyftp::net::smoltcp::iface::SocketStorage;
+//! use tinyftp::net::smoltcp::phy::Device;
+//! use tinyftp::net::smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+//! use tinyftp::net::{self, Binding, Bucket, Buffers, Memory, Net, Slot, Timer};
+//! use tinyftp::storage::ram::{Block, Node, RamDisk};
+//! use tinyftp::time::Instant;
+//!
+//! fn serve(
+//!     device: &mut impl Device,
+//!     seed: u128, // random
+//!     now: impl Fn() -> Instant,
+//!     wait_for_frame_or: impl Fn(Option<Instant>),
+//! ) -> Result<(), net::ConfigError> {
+//!     // Memory for two connections to services and one data connection.
+//!     let mut slots: [Slot; 3] = Default::default();
+//!     let mut sockets = [SocketStorage::EMPTY; 3];
+//!     let (mut timers, mut buckets) = ([Timer::NONE; 3], [Bucket::EMPTY; 6]);
+//!     let (mut control_in, mut control_out) = ([0; 2 * 512], [0; 2 * 640]);
+//!     let (mut data_in, mut data_out) = ([0; 2048], [0; 2048]);
+//!     let memory = Memory {
+//!         control: 2,
+//!         slots: &mut slots,
+//!         sockets: &mut sockets,
+//!         timers: &mut timers,
+//!         buckets: &mut buckets,
+//!         control_buffers: Buffers { receive: &mut control_in, transmit: &mut control_out },
+//!         data_buffers: Buffers { receive: &mut data_in, transmit: &mut data_out },
+//!     };
+//!     let addresses: [IpCidr; 1] = [IpCidr::new(IpAddress::v4(192, 168, 69, 1), 24)];
+//!     let hardware = EthernetAddress([2, 0, 192, 168, 69, 1]);
+//!     let passive_ports = (49_152, 65_535);
+//!     let config =
+//!         net::Config { hardware, addresses: &addresses, gateways: &[], passive_ports, seed };
+//!     let mut net = Net::new(&config, memory, device, now())?;
+//!
+//!     // A disk of 8 KiB, who may use it, and the service.
+//!     let (mut nodes, mut blocks) = ([Node::EMPTY; 8], [Block::EMPTY; 16]);
+//!     let disk = RamDisk::new(&mut nodes, &mut blocks);
+//!     let accounts = Accounts { accounts: &[], anonymous: Some(Rights::ALL) };
+//!     let mut sessions: [Session<_, 256>; 2] = Default::default();
+//!     let mut ftp = Ftp::new(disk, accounts, ftp::Config::default(), &mut sessions);
+//!
+//!     let mut services = [Binding { port: 21, service: &mut ftp }];
+//!     loop {
+//!         wait_for_frame_or(net.poll(device, &mut services, now()));
+//!     }
+//! }
+//! # }
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -36,9 +36,9 @@ impl Net<'_> {
             Frame::Useless => {}
             Frame::Tcp(segment) => self.segment(&segment, frame, answer, services, now),
             Frame::Answerable if !self.answers.take(now) => {}
-            Frame::Answerable => self.to_nobody(frame, answer, now),
+            Frame::Answerable => self.answer_frame(frame, answer, now),
             Frame::Neighbor => {
-                self.to_nobody(frame, answer, now);
+                self.answer_frame(frame, answer, now);
                 while let Some(slot) = self.neighborless.pop() {
                     self.mark(slot);
                 }
@@ -47,7 +47,7 @@ impl Net<'_> {
     }
 
     /// Gives smoltcp a frame that belongs to no socket: it answers ARP, ping and closed ports.
-    fn to_nobody(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
+    fn answer_frame(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
         let mut device = OneFrame::new(frame, answer, &self.capabilities);
         let mut nobody = SocketSet::new(&mut [][..]);
         self.iface.poll_ingress_single(instant(now), &mut device, &mut nobody);
@@ -88,7 +88,7 @@ impl Net<'_> {
     /// Answers with RST, if not too many were answered so already.
     fn refuse(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
         if self.answers.take(now) {
-            self.to_nobody(frame, answer, now);
+            self.answer_frame(frame, answer, now);
         }
     }
 

@@ -56,6 +56,8 @@ use timers::Timers;
 
 pub use index::Bucket;
 pub use slots::Slot;
+/// The smoltcp whose types are in the signatures of this module.
+pub use smoltcp;
 pub use timers::Timer;
 
 /// Frames that one turn receives at most.

@@ -68,7 +68,6 @@ impl<'a> Net<'a> {
     ) {
         self.half_open.remove(self.slots, at);
         let slot = &mut self.slots[usize::from(at)];
-        slot.socket_mut().set_timeout(None);
         let (local, peer) = (socket_address(slot.tuple.local), socket_address(slot.tuple.remote));
         let id =
             services.get_mut(service).and_then(|binding| binding.service.open(local, peer, now));
@@ -164,7 +163,8 @@ impl<'a> Net<'a> {
     ) {
         let slot = &mut self.slots[usize::from(at)];
         let mut stream = slot.stream();
-        while !stream.readable().is_empty() {
+        // A ring has two parts.
+        for _ in 0..2 {
             let n = stream.readable().len();
             stream.consume(n);
         }
@@ -189,7 +189,7 @@ impl<'a> Net<'a> {
     /// Sends what a slot has to send, but no more than its share of a turn.
     fn send<D: Device + ?Sized>(&mut self, at: u16, device: &mut D, now: Instant) {
         let (slot, now) = (&mut self.slots[usize::from(at)], instant(now));
-        if core::mem::take(&mut slot.challenge) {
+        if core::mem::take(&mut slot.challenge) && !slot.unscaled {
             // Switching keep-alive on and off makes smoltcp send one, which is what a
             // challenge ACK is: an ACK of what is expected next. With data in flight it sends
             // none, but then the data is asking already.
@@ -211,8 +211,13 @@ impl<'a> Net<'a> {
                 // again when smoltcp asks for the neighbor once more.
                 let _ = self.neighborless.push(at);
             }
+            if outlet.full {
+                break;
+            }
             return;
         }
+        // There is more: at once, after the others.
+        self.mark(at);
     }
 
     /// Sets the deadline of a slot: the socket's or `wait`, whichever is first.

@@ -176,7 +176,11 @@ impl<'a> Slot<'a> {
     /// peer's segment in between was an RST.
     pub(super) fn follow(&mut self, before: State, reset: bool) {
         let after = self.state();
-        self.established |= is_synchronized(after);
+        if !self.established && is_synchronized(after) {
+            self.established = true;
+            // That was the one of the handshake. From here on services see to their own.
+            self.socket_mut().set_timeout(None);
+        }
         if after == State::Closed && before != State::Closed {
             let ended = match before {
                 State::LastAck => !reset,
