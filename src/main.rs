@@ -4,7 +4,6 @@ mod host;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use host::cli::Options;
 use host::clock::Clock;
 use host::disk::Disk;
@@ -14,7 +13,7 @@ use tinyftp::net::Binding;
 use tinyftp::storage::Storage;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = Options::from_command_line();
     logger::start(options.log_level);
     let clock = Clock::start();
     let result = match &options.root {

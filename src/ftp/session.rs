@@ -28,9 +28,8 @@ pub const USER_MAX: usize = 32;
 const STEPS_A_POLL: usize = 32;
 /// Wrong passwords until the session is closed.
 const LOGINS_MAX: u8 = 5;
-/// Lines before login that are no command until the session is closed: whoever talks like
-/// this (a browser that was led here) is no FTP client.
-const NONSENSE_MAX: u8 = 10;
+/// Lines before login that are no command until the session is closed.
+const NONSENSE_MAX: u8 = 5;
 
 /// A control connection and all that belongs to it, to be placed where the caller likes.
 pub struct Session<S: Storage, const N: usize> {
@@ -264,7 +263,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Received::TooLong => {
                 self.active = turn.now;
                 self.line.take();
-                self.not_a_command(Reply::TooLong, turn)
+                self.not_a_command(b"", Reply::TooLong, turn)
             }
             Received::Part if turn.control.status() == Status::PeerFinished => {
                 Step::Leave(Action::Close)
@@ -287,7 +286,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let line = self.line.take();
         let (row, argument) = match command::parse(&line) {
             Ok(command) => command,
-            Err(Malformed::Unknown) => return self.not_a_command(Reply::Unknown, turn),
+            Err(Malformed::Unknown) => return self.not_a_command(&line, Reply::Unknown, turn),
             Err(Malformed::Argument) => {
                 self.forget();
                 return self.reply(Reply::BadArgument("Wrong number of arguments"), turn);
@@ -317,10 +316,12 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.renaming = false;
     }
 
-    fn not_a_command(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
+    fn not_a_command(&mut self, line: &[u8], reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
         self.forget();
         if self.rights.is_none() {
-            self.nonsense += 1;
+            // A browser that was led here may bring FTP commands in the body of its request.
+            let is_http = line.windows(6).any(|part| part == b" HTTP/");
+            self.nonsense += if is_http { NONSENSE_MAX } else { 1 };
             if self.nonsense >= NONSENSE_MAX {
                 warn!("{} closed: this is no FTP client", self.peer);
                 return self.close_with(Reply::TooManyFailures, turn);

@@ -96,6 +96,18 @@ pub struct User {
 }
 
 impl Options {
+    /// The options of this program's command line. Ends the program if they are wrong, or
+    /// only help was wanted.
+    pub fn from_command_line() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            if error.use_stderr() {
+                eprintln!("tinyftp: {}", one_line(&error.render().to_string()));
+                std::process::exit(2);
+            }
+            error.exit()
+        })
+    }
+
     /// What anonymous may do, if it may log in.
     pub fn anonymous_rights(&self) -> Option<Rights> {
         let default = match (&self.users[..], &self.root) {
@@ -109,6 +121,16 @@ impl Options {
             Anonymous::Rw => Some(Rights::ALL),
         }
     }
+}
+
+/// What is wrong and the tip that may follow, without the usage behind them.
+fn one_line(message: &str) -> String {
+    let words = message
+        .lines()
+        .map(|line| line.trim().trim_start_matches("error: "))
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .filter(|line| !line.is_empty());
+    format!("{} (see --help)", words.collect::<Vec<_>>().join(", "))
 }
 
 fn cidr(text: &str) -> Result<IpCidr, String> {
@@ -176,6 +198,19 @@ mod tests {
         assert_eq!(rights(&["--user", "a:b"]), None);
         assert_eq!(rights(&["--user", "a:b", "--anonymous", "rw"]), Some(Rights::ALL));
         assert_eq!(rights(&["--anonymous", "off"]), None);
+    }
+
+    #[test]
+    fn errors_take_a_line() {
+        let error = |arguments: &[&str]| one_line(&parse(arguments).unwrap_err());
+        assert_eq!(
+            error(&["--rot", "/"]),
+            "unexpected argument '--rot' found, tip: a similar argument exists: '--root' (see --help)"
+        );
+        assert_eq!(
+            error(&["--anonymous", "x"]),
+            "invalid value 'x' for '--anonymous <RIGHTS>', [possible values: off, ro, rw] (see --help)"
+        );
     }
 
     #[test]

@@ -44,6 +44,7 @@ use core::ops::RangeInclusive;
 
 use smoltcp::iface::{Interface, SocketStorage};
 use smoltcp::phy::{Device, DeviceCapabilities};
+use smoltcp::socket::tcp::State;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 use crate::service::Service;
@@ -261,11 +262,12 @@ impl<'a> Net<'a> {
         }
     }
 
-    /// Whether no connection is left but those in TIME-WAIT.
+    /// Whether no service has a connection any more, and every byte of theirs has been
+    /// acknowledged.
     pub fn is_idle(&self) -> bool {
         self.slots.iter().all(|slot| match slot.role {
             Role::Free => true,
-            Role::Closing { .. } => slot.state() == smoltcp::socket::tcp::State::TimeWait,
+            Role::Closing { .. } => matches!(slot.state(), State::FinWait2 | State::TimeWait),
             _ => false,
         })
     }
