@@ -72,6 +72,7 @@ transcripts! {
     nlst
     no_data_connection
     no_rights
+    nonsense
     noop_syst_acct_allo
     passive
     passive_address
