@@ -77,6 +77,7 @@ transcripts! {
     passive
     passive_address
     passive_fails
+    penalty_ends
     quit
     quit_during_transfer
     read_only

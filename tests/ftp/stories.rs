@@ -330,6 +330,62 @@ fn every_verb_is_answered() {
     });
 }
 
+/// What the peer acknowledges is progress, also when everything has long been queued.
+#[test]
+fn a_slow_reader_does_not_stall() {
+    with_net(Setup::default(), |net| {
+        net.ftp.storage().make("/a", &pattern(3000), DATE);
+        let at = logged_in(net);
+        assert!(net.say(at, "RETR a").starts_with("150 "));
+        net.open_data(at);
+        let mut content = Vec::new();
+        while content.len() < 3000 {
+            net.elapse(seconds(200));
+            let wire = net.clients[at].data_wire().expect("a data connection");
+            content.extend_from_slice(&wire.take_some(100));
+            net.wake(at);
+            assert_eq!(net.clients[at].take_replies(), "");
+        }
+        net.settle();
+        net.elapse(seconds(200));
+        net.clients[at].data_wire().expect("a data connection").acknowledge_fin();
+        net.wake(at);
+        net.settle();
+        assert_eq!(net.clients[at].take_replies(), "226 Transfer complete\r\n");
+        assert_eq!(content, pattern(3000));
+    });
+}
+
+/// Lines of a listing are whole, however small the transmit buffer is.
+#[test]
+fn long_listings() {
+    with_net(Setup { data: 400, ..Setup::default() }, |net| {
+        let at = logged_in(net);
+        let (mut names, mut lines) = (String::new(), String::new());
+        for number in (10..30).rev() {
+            let name = format!("{}{number}", "n".repeat(number * 3));
+            net.ftp.storage().make(&format!("/{name}"), b"", DATE);
+            names.insert_str(0, &format!("{name}\r\n"));
+            let line = "-rw-r--r-- 1 owner group            0 Nov 21 12:34 ";
+            lines.insert_str(0, &format!("{line}{name}\r\n"));
+        }
+        assert_eq!(String::from_utf8(fetch(net, at, "NLST")).unwrap(), names);
+        assert_eq!(String::from_utf8(fetch(net, at, "LIST")).unwrap(), lines);
+    });
+}
+
+/// CVE-2026-27699: a name that some other program made does not forge a line.
+#[test]
+fn listings_of_hostile_names() {
+    with_net(Setup::default(), |net| {
+        net.ftp.storage().make("/a\r\n226 b\x1b[2J", b"", DATE);
+        let at = logged_in(net);
+        assert_eq!(fetch(net, at, "NLST"), b"a??226 b?[2J\r\n");
+        let line = "-rw-r--r-- 1 owner group            0 Nov 21 12:34 a??226 b?[2J\r\n";
+        assert_eq!(fetch(net, at, "LIST"), line.as_bytes());
+    });
+}
+
 /// CVE-2020-9273: the control or the data connection goes at any byte of a session.
 #[test]
 fn killed_at_every_byte() {

@@ -109,6 +109,11 @@ impl Wire {
         std::iter::from_fn(|| self.transmit.pop()).collect()
     }
 
+    /// At most `n` bytes of it.
+    pub fn take_some(&mut self, n: usize) -> Vec<u8> {
+        std::iter::from_fn(|| self.transmit.pop()).take(n).collect()
+    }
+
     /// Whether there is something that [`take`](Self::take) would take.
     pub fn has_output(&self) -> bool {
         self.transmit.len > 0
