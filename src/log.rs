@@ -12,7 +12,6 @@ macro_rules! log_with {
 }
 macro_rules! info { ($($arg:tt)+) => { log_with!(info, $($arg)+) }; }
 macro_rules! warn { ($($arg:tt)+) => { log_with!(warn, $($arg)+) }; }
-macro_rules! debug { ($($arg:tt)+) => { log_with!(debug, $($arg)+) }; }
 
 /// Bytes from the wire, fit for a log line: printable ASCII and UTF-8 text as they are,
 /// control characters and stray bytes escaped, so that no name can forge a line.

@@ -26,17 +26,22 @@
 //! | `command` | the verb table; a line becomes a command |
 //! | `line` | the bytes of the control connection become lines |
 //! | `session` | the server-PI: a session from one line to the next |
-//! | `commands` | what each command does |
+//! | `commands` | from a row to what the command does |
+//! | `access`, `parameters`, `data`, `files` | what the commands do |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
 //! | `reply` | codes and texts |
 //! | `list`, `ascii`, `path`, `address` | syntax |
 
+mod access;
 mod address;
 mod ascii;
 mod command;
 mod commands;
+mod data;
+mod files;
 mod line;
 mod list;
+mod parameters;
 mod path;
 mod reply;
 mod session;

@@ -1,33 +1,31 @@
 //! The server-PI (RFC 959 section 2.3): a session, from one line to the next.
 //!
-//! What the commands do is in `commands`; here is what they share: lines, login, the course
-//! of a transfer, and the way back to waiting for a line.
+//! What the commands do is in the files named after the groups of RFC 959 section 4.1; here
+//! is what they share: lines, and the way back to waiting for one.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-use core::task::Poll;
 
 use heapless::Vec;
 
 use super::Server;
-use super::command::{self, Malformed, Row, Verb};
+use super::command::{self, Malformed, Verb};
 use super::line::{Line, Received};
 use super::list::Format;
 use super::path::PathBuf;
 use super::reply::Reply;
-use super::transfer::{Outcome, Progress, Scene, Transfer};
+use super::transfer::Transfer;
 use crate::auth::{Authenticator, Rights};
-use crate::log::Escaped;
 use crate::service::{Action, Data, SessionId};
 use crate::storage::Storage;
 use crate::stream::{Status, Stream};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
 /// Bytes of the longest user name.
 pub const USER_MAX: usize = 32;
 /// Steps that one poll of a session takes at most.
 const STEPS_A_POLL: usize = 32;
 /// Wrong passwords until the session is closed.
-const LOGINS_MAX: u8 = 5;
+pub(super) const LOGINS_MAX: u8 = 5;
 /// Lines before login that are no command until the session is closed.
 const NONSENSE_MAX: u8 = 5;
 
@@ -38,11 +36,13 @@ pub struct Session<S: Storage, const N: usize> {
     pub(super) peer: SocketAddr,
     pub(super) work: Work<S::Job>,
     pub(super) line: Line<N>,
+    /// The command under way.
+    pub(super) verb: Verb,
     pub(super) user: Vec<u8, USER_MAX>,
     /// What the user may do, once logged in.
     pub(super) rights: Option<Rights>,
     /// Wrong passwords so far.
-    wrong_passwords: u8,
+    pub(super) wrong_passwords: u8,
     /// Lines before login that were no command.
     nonsense: u8,
     /// The working directory.
@@ -75,7 +75,7 @@ pub(super) enum Work<J> {
     /// Waits for storage to do what takes a single reply.
     Single(J, Then),
     /// Moves data.
-    Transfer(Transfer<J>, Verb),
+    Transfer(Transfer<J>),
     /// The last reply is said.
     Closing,
 }
@@ -92,7 +92,7 @@ pub(super) enum Then {
     RenameFrom,
     Size,
     Modified,
-    List(Format, Verb),
+    List(Format),
 }
 
 /// The representation type (RFC 959 section 3.1.1).
@@ -144,6 +144,7 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
             peer: nobody,
             work: Work::Closing,
             line: Line::default(),
+            verb: Verb::Noop,
             user: Vec::new(),
             rights: None,
             wrong_passwords: 0,
@@ -168,8 +169,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn close(&mut self, server: &mut Server<S>) {
         match core::mem::replace(&mut self.work, Work::Closing) {
             Work::Single(job, _) => server.storage.cancel(job),
-            Work::Transfer(transfer, verb) => {
-                warn!("{} {verb}: cut off, the control connection is gone", self.peer);
+            Work::Transfer(transfer) => {
+                warn!("{} {}: cut off, the control connection is gone", self.peer, self.verb);
                 transfer.cancel(&mut server.storage);
             }
             _ => {}
@@ -282,7 +283,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     /// A line is there: to its row, past what the row asks for, and on to what it does.
-    fn command(&mut self, turn: &mut Turn<'_, S>) -> Step {
+    pub(super) fn command(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let line = self.line.take();
         let (row, argument) = match command::parse(&line) {
             Ok(command) => command,
@@ -300,6 +301,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
         if row.verb != Verb::Rnto {
             self.renaming = false;
+        }
+        if !row.immediate {
+            self.verb = row.verb;
         }
         if row.verb == Verb::Pass && self.rights.is_none() && !self.user.is_empty() {
             // The password stays in its line until the authenticator has decided.
@@ -328,136 +332,5 @@ impl<S: Storage, const N: usize> Session<S, N> {
             }
         }
         self.reply(reply, turn)
-    }
-
-    fn login(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        let password = command::parse(self.line.peek()).map_or(&b""[..], |(_, argument)| argument);
-        match turn.accounts.poll_login(&self.user, password) {
-            Poll::Pending => Step::Leave(Action::Pending),
-            Poll::Ready(Ok(rights)) => {
-                self.line.take();
-                self.rights = Some(rights);
-                self.wrong_passwords = 0;
-                info!("{} logged in as {}", self.peer, Escaped(&self.user));
-                let read_only = !rights.contains(Rights::WRITE);
-                self.done(Reply::LoggedIn { read_only }, turn)
-            }
-            Poll::Ready(Err(_)) => {
-                self.line.take();
-                warn!("{} login as {} refused", self.peer, Escaped(&self.user));
-                self.user.clear();
-                self.wrong_passwords += 1;
-                let delay = Duration::from_secs(u64::from(self.wrong_passwords));
-                self.work = Work::Penalty(turn.now + delay);
-                Step::Next
-            }
-        }
-    }
-
-    fn penalty(&mut self, until: Instant, turn: &mut Turn<'_, S>) -> Step {
-        if turn.now < until {
-            Step::Leave(Action::Wait(Some(until)))
-        } else if self.wrong_passwords >= LOGINS_MAX {
-            self.close_with(Reply::TooManyFailures, turn)
-        } else {
-            self.done(Reply::LoginIncorrect, turn)
-        }
-    }
-
-    // Transfers.
-
-    fn transfer(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        if let Some(step) = self.command_in_transfer(turn) {
-            return step;
-        }
-        let date = turn.server.date(turn.now);
-        let Work::Transfer(transfer, _) = &mut self.work else { return Step::Next };
-        let scene = Scene { directory: self.directory.as_path(), path: self.path.as_path(), date };
-        match transfer.poll(&mut turn.server.storage, &mut turn.data, scene, turn.now) {
-            Progress::Opened => self.open_data(turn),
-            Progress::Pending => Step::Leave(Action::Pending),
-            Progress::More => Step::Leave(Action::Yield),
-            Progress::Wait => self.wait_for_data(turn),
-            Progress::Over(outcome) => self.transfer_over(outcome, turn),
-        }
-    }
-
-    /// A line that came during the transfer, if it is one that does not wait for its end. None
-    /// is looked at before the preliminary reply is said: the order of the replies must not hang
-    /// on when the lines arrive.
-    fn command_in_transfer(&mut self, turn: &mut Turn<'_, S>) -> Option<Step> {
-        let Work::Transfer(transfer, _) = &self.work else { return None };
-        if transfer.is_opening() || self.line.receive(turn.control) != Received::Line {
-            return None;
-        }
-        match command::parse(self.line.peek()) {
-            Ok((Row { immediate: true, .. }, _)) => {
-                self.active = turn.now;
-                Some(self.command(turn))
-            }
-            _ => None,
-        }
-    }
-
-    /// Storage is ready. The preliminary reply comes before the data connection is there,
-    /// because some clients open it only then.
-    fn open_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        let Work::Transfer(transfer, verb) = &self.work else { return Step::Next };
-        let opening = Reply::Opening { what: verb.noun(), size: transfer.size };
-        self.active = turn.now;
-        self.reply(opening, turn);
-        let local_port = turn.server.config.data_port;
-        match self.data {
-            DataPort::Passive => Step::Next,
-            DataPort::Active(remote) => Step::Leave(Action::Connect { remote, local_port }),
-            DataPort::Default => Step::Leave(Action::Connect { remote: self.peer, local_port }),
-        }
-    }
-
-    fn wait_for_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        let Work::Transfer(transfer, _) = &self.work else { return Step::Next };
-        let config = &turn.server.config;
-        let (mut deadline, mut outcome) =
-            transfer.deadline(config.connect_timeout, config.idle_timeout);
-        if let Some(stops_at) = turn.server.stops_at.filter(|&at| at < deadline) {
-            (deadline, outcome) = (stops_at, Outcome::ShutDown);
-        }
-        if turn.now < deadline {
-            return Step::Leave(Action::Wait(Some(deadline)));
-        }
-        self.transfer_over(outcome, turn)
-    }
-
-    fn transfer_over(&mut self, outcome: Outcome, turn: &mut Turn<'_, S>) -> Step {
-        let reply = match outcome {
-            Outcome::Complete => Reply::Complete,
-            Outcome::Storage(error) => Reply::Failed(error),
-            Outcome::NoConnection(fault) => Reply::NoDataConnection(fault),
-            Outcome::Broken => Reply::Aborted("The data connection broke, transfer aborted"),
-            Outcome::Stalled => Reply::Aborted("The data connection stalled, transfer aborted"),
-            Outcome::ShutDown => Reply::Aborted("The server is shutting down, transfer aborted"),
-        };
-        self.end_transfer(reply, turn);
-        self.drop_data(turn)
-    }
-
-    /// Answers the transfer command and lets go of the transfer; `reply` tells how it went.
-    pub(super) fn end_transfer(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) {
-        let work = core::mem::replace(&mut self.work, Work::Command);
-        if let Work::Transfer(transfer, verb) = work {
-            let (path, bytes) = (Escaped(self.path.as_path().as_bytes()), transfer.bytes);
-            let seconds = turn.now.since(transfer.started).as_secs_f32();
-            let rate = bytes as f32 / seconds.max(1e-6) / 1e6;
-            if reply.code() < 400 {
-                info!(
-                    "{} {verb} {path}: {bytes} bytes in {seconds:.3} s, {rate:.1} MB/s",
-                    self.peer
-                );
-            } else {
-                warn!("{} {verb} {path}: {reply}, after {bytes} bytes", self.peer);
-            }
-            transfer.cancel(&mut turn.server.storage);
-        }
-        self.done(reply, turn);
     }
 }

@@ -1,0 +1,206 @@
+//! Commands that use the data connection (RFC 959 section 4.1.3), and the course of a transfer.
+
+use super::command::{self, Row, Verb, number};
+use super::line::Received;
+use super::list::Format;
+use super::reply::Reply;
+use super::session::{DataPort, Session, Step, Then, Turn, Work};
+use super::transfer::{Direction, Outcome, Progress, Scene, Transfer};
+use crate::auth::Rights;
+use crate::log::Escaped;
+use crate::service::Action;
+use crate::storage::{Error, Keep, Kind, Op, Storage};
+
+impl<S: Storage, const N: usize> Session<S, N> {
+    pub(super) fn list(&mut self, argument: &[u8], format: Format, turn: &mut Turn<'_, S>) -> Step {
+        self.look_up(without_options(argument), Rights::LIST, Then::List(format), turn)
+    }
+
+    pub(super) fn start_list(
+        &mut self,
+        format: Format,
+        kind: Kind,
+        turn: &mut Turn<'_, S>,
+    ) -> Step {
+        let path = self.path.as_path();
+        let op = if kind == Kind::Directory { Op::List { path } } else { Op::Stat { path } };
+        let job = turn.server.storage.start(op, turn.server.date(turn.now));
+        if kind != Kind::Directory {
+            // The one line is that of an entry of the directory around it.
+            self.path.ascend();
+        }
+        self.start_transfer(job, Direction::List(format), turn)
+    }
+
+    pub(super) fn retrieve(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        let offset = core::mem::take(&mut self.restart);
+        if !self.may(Rights::READ, turn) || !self.resolve(argument, turn) {
+            return Step::Next;
+        }
+        let op = Op::Read { path: self.path.as_path(), offset };
+        let job = turn.server.storage.start(op, turn.server.date(turn.now));
+        let convert = self.is_ascii().then(Default::default);
+        self.start_transfer(job, Direction::Retrieve(convert), turn)
+    }
+
+    pub(super) fn store(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        let (keep, needed) = match (self.verb, core::mem::take(&mut self.restart)) {
+            (Verb::Appe, 0) => (Keep::All, Rights::APPEND),
+            (_, 0) => (Keep::Nothing, Rights::WRITE),
+            (_, offset) => (Keep::Bytes(offset), Rights::WRITE),
+        };
+        if !self.may(needed, turn) || !self.resolve(argument, turn) {
+            return Step::Next;
+        }
+        let op = Op::Write { path: self.path.as_path(), keep };
+        let job = turn.server.storage.start(op, turn.server.date(turn.now));
+        let convert = self.is_ascii().then(Default::default);
+        self.start_transfer(job, Direction::Store(convert), turn)
+    }
+
+    fn start_transfer(
+        &mut self,
+        job: Result<S::Job, Error>,
+        direction: Direction,
+        turn: &mut Turn<'_, S>,
+    ) -> Step {
+        match job {
+            Ok(job) => self.work = Work::Transfer(Transfer::new(job, direction, turn.now)),
+            Err(error) => {
+                self.refuse(error, turn);
+                return self.drop_data(turn);
+            }
+        }
+        Step::Next
+    }
+
+    pub(super) fn transfer(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        if let Some(step) = self.command_in_transfer(turn) {
+            return step;
+        }
+        let date = turn.server.date(turn.now);
+        let Work::Transfer(transfer) = &mut self.work else { return Step::Next };
+        let scene = Scene { directory: self.directory.as_path(), path: self.path.as_path(), date };
+        match transfer.poll(&mut turn.server.storage, &mut turn.data, scene, turn.now) {
+            Progress::Opened => self.open_data(turn),
+            Progress::Pending => Step::Leave(Action::Pending),
+            Progress::More => Step::Leave(Action::Yield),
+            Progress::Wait => self.wait_for_data(turn),
+            Progress::Over(outcome) => self.transfer_over(outcome, turn),
+        }
+    }
+
+    /// A line that came during the transfer, if it is one that does not wait for its end. None
+    /// is looked at before the preliminary reply is said: the order of the replies must not hang
+    /// on when the lines arrive.
+    fn command_in_transfer(&mut self, turn: &mut Turn<'_, S>) -> Option<Step> {
+        let Work::Transfer(transfer) = &self.work else { return None };
+        if transfer.is_opening() || self.line.receive(turn.control) != Received::Line {
+            return None;
+        }
+        match command::parse(self.line.peek()) {
+            Ok((Row { immediate: true, .. }, _)) => {
+                self.active = turn.now;
+                Some(self.command(turn))
+            }
+            _ => None,
+        }
+    }
+
+    /// Storage is ready. The preliminary reply comes before the data connection is there,
+    /// because some clients open it only then.
+    fn open_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let Work::Transfer(transfer) = &self.work else { return Step::Next };
+        let opening = Reply::Opening { what: self.verb.noun(), size: transfer.size };
+        self.active = turn.now;
+        self.reply(opening, turn);
+        let local_port = turn.server.config.data_port;
+        match self.data {
+            DataPort::Passive => Step::Next,
+            DataPort::Active(remote) => Step::Leave(Action::Connect { remote, local_port }),
+            DataPort::Default => Step::Leave(Action::Connect { remote: self.peer, local_port }),
+        }
+    }
+
+    fn wait_for_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let Work::Transfer(transfer) = &self.work else { return Step::Next };
+        let config = &turn.server.config;
+        let (mut deadline, mut outcome) =
+            transfer.deadline(config.connect_timeout, config.idle_timeout);
+        if let Some(stops_at) = turn.server.stops_at.filter(|&at| at < deadline) {
+            (deadline, outcome) = (stops_at, Outcome::ShutDown);
+        }
+        if turn.now < deadline {
+            return Step::Leave(Action::Wait(Some(deadline)));
+        }
+        self.transfer_over(outcome, turn)
+    }
+
+    fn transfer_over(&mut self, outcome: Outcome, turn: &mut Turn<'_, S>) -> Step {
+        let reply = match outcome {
+            Outcome::Complete => Reply::Complete,
+            Outcome::Storage(error) => Reply::Failed(error),
+            Outcome::NoConnection(fault) => Reply::NoDataConnection(fault),
+            Outcome::Broken => Reply::Aborted("The data connection broke, transfer aborted"),
+            Outcome::Stalled => Reply::Aborted("The data connection stalled, transfer aborted"),
+            Outcome::ShutDown => Reply::Aborted("The server is shutting down, transfer aborted"),
+        };
+        self.end_transfer(reply, turn);
+        self.drop_data(turn)
+    }
+
+    /// Answers the transfer command and lets go of the transfer; `reply` tells how it went.
+    pub(super) fn end_transfer(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) {
+        let work = core::mem::replace(&mut self.work, Work::Command);
+        if let Work::Transfer(transfer) = work {
+            let verb = self.verb;
+            let (path, bytes) = (Escaped(self.path.as_path().as_bytes()), transfer.bytes);
+            let seconds = turn.now.since(transfer.started).as_secs_f32();
+            let rate = bytes as f32 / seconds.max(1e-6) / 1e6;
+            if reply.code() < 400 {
+                info!(
+                    "{} {verb} {path}: {bytes} bytes in {seconds:.3} s, {rate:.1} MB/s",
+                    self.peer
+                );
+            } else {
+                warn!("{} {verb} {path}: {reply}, after {bytes} bytes", self.peer);
+            }
+            transfer.cancel(&mut turn.server.storage);
+        }
+        self.done(reply, turn);
+    }
+
+    /// ABOR (RFC 959 section 4.1.3): the transfer gets its 426, then ABOR its 226; without a
+    /// transfer there is only the 226.
+    pub(super) fn abort(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        if let Work::Transfer(..) = self.work {
+            self.end_transfer(Reply::Aborted("Transfer aborted"), turn);
+        }
+        self.reply(Reply::AbortDone, turn);
+        self.drop_data(turn)
+    }
+
+    pub(super) fn restart_at(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        let reply = match number(argument.trim_ascii()) {
+            // An offset on the wire is meant (RFC 3659 section 5.1), not one in the file.
+            Some(1..) if self.is_ascii() => Reply::BadArgument("REST needs TYPE I"),
+            // Storage counts in signed 64 bits at the most.
+            Some(offset) if offset <= i64::MAX as u64 => {
+                self.restart = offset;
+                Reply::RestartAt(offset)
+            }
+            _ => Reply::BadArgument("REST takes a number of bytes"),
+        };
+        self.reply(reply, turn)
+    }
+}
+
+/// The argument of LIST or NLST without the options of `ls` that clients put in front of it.
+fn without_options(argument: &[u8]) -> &[u8] {
+    let mut rest = argument.trim_ascii_start();
+    while rest.starts_with(b"-") {
+        let end = rest.iter().position(|&b| b == b' ').unwrap_or(rest.len());
+        rest = rest.get(end..).unwrap_or_default().trim_ascii_start();
+    }
+    rest
+}

@@ -1,0 +1,167 @@
+//! Commands that ask storage for something that takes a single reply.
+
+use core::task::Poll;
+
+use super::path::{PathBuf, PathError};
+use super::reply::Reply;
+use super::session::{Representation, Session, Step, Then, Turn, Work};
+use crate::auth::Rights;
+use crate::log::Escaped;
+use crate::service::Action;
+use crate::storage::{Entry, Error, Kind, Op, Path, Storage};
+
+impl<S: Storage, const N: usize> Session<S, N> {
+    /// Whether the account may do what it asks for; if not, that is said.
+    pub(super) fn may(&mut self, needed: Rights, turn: &mut Turn<'_, S>) -> bool {
+        let granted = self.rights.is_some_and(|rights| rights.contains(needed));
+        if !granted {
+            let user = Escaped(&self.user);
+            warn!("{} {} refused: {user} has no right to do that", self.peer, self.verb);
+            self.reply(Reply::NoRight, turn);
+        }
+        granted
+    }
+
+    /// Makes `argument` the path of the command under way; if it is none, that is said.
+    pub(super) fn resolve(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> bool {
+        let error = match self.path.resolve(&self.directory, argument) {
+            Ok(()) => return true,
+            Err(PathError::Character) => Reply::BadArgument("Control character in a path"),
+            Err(PathError::TooLong) => Reply::BadArgument("Path too long"),
+        };
+        self.reply(error, turn);
+        false
+    }
+
+    /// What the command does hangs on what is at the path.
+    pub(super) fn look_up(
+        &mut self,
+        argument: &[u8],
+        needed: Rights,
+        then: Then,
+        turn: &mut Turn<'_, S>,
+    ) -> Step {
+        self.operate(argument, needed, |path| Op::Stat { path }, then, turn)
+    }
+
+    /// Begins a storage operation on a path.
+    pub(super) fn operate(
+        &mut self,
+        argument: &[u8],
+        needed: Rights,
+        op: fn(Path<'_>) -> Op<'_>,
+        then: Then,
+        turn: &mut Turn<'_, S>,
+    ) -> Step {
+        if !self.may(needed, turn) || !self.resolve(argument, turn) {
+            return Step::Next;
+        }
+        let job = turn.server.storage.start(op(self.path.as_path()), turn.server.date(turn.now));
+        self.begin(job, then, turn)
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        job: Result<S::Job, Error>,
+        then: Then,
+        turn: &mut Turn<'_, S>,
+    ) -> Step {
+        match job {
+            Ok(job) => self.work = Work::Single(job, then),
+            Err(error) => return self.refuse(error, turn),
+        }
+        Step::Next
+    }
+
+    /// Storage refused what the command asked for.
+    pub(super) fn refuse(&mut self, error: Error, turn: &mut Turn<'_, S>) -> Step {
+        let reply = Reply::Failed(error);
+        let path = Escaped(self.path.as_path().as_bytes());
+        info!("{} {} {path}: {reply}", self.peer, self.verb);
+        self.done(reply, turn)
+    }
+
+    /// Advances a storage operation that takes a single reply.
+    pub(super) fn single(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let Work::Single(job, then) = &mut self.work else { return Step::Next };
+        let (then, storage) = (*then, &mut turn.server.storage);
+        if let Then::Done(_) | Then::Made = then {
+            let Poll::Ready(result) = storage.poll_finish(job) else {
+                return Step::Leave(Action::Pending);
+            };
+            self.work = Work::Command;
+            return match result {
+                Ok(()) => self.changed(then, turn),
+                Err(error) => self.refuse(error, turn),
+            };
+        }
+        let entry = match storage.poll_entry(job) {
+            Poll::Pending => return Step::Leave(Action::Pending),
+            Poll::Ready(Ok(Some(entry))) => Ok(Entry { name: b"", ..entry }),
+            Poll::Ready(Ok(None)) => Err(Error::NotFound),
+            Poll::Ready(Err(error)) => Err(error),
+        };
+        if let Work::Single(job, _) = core::mem::replace(&mut self.work, Work::Command) {
+            turn.server.storage.cancel(job);
+        }
+        match entry {
+            Ok(entry) => self.looked_up(entry, then, turn),
+            Err(error) => self.refuse(error, turn),
+        }
+    }
+
+    /// Storage has changed something.
+    fn changed(&mut self, then: Then, turn: &mut Turn<'_, S>) -> Step {
+        let path = self.path.as_path();
+        let reply = match then {
+            Then::Done(what) => Reply::Done(what),
+            _ => Reply::Made(path),
+        };
+        info!("{} {} {}: {reply}", self.peer, self.verb, Escaped(path.as_bytes()));
+        reply.send(turn.control);
+        self.active = turn.now;
+        Step::Next
+    }
+
+    /// What a path is has become known.
+    fn looked_up(&mut self, entry: Entry<'_>, then: Then, turn: &mut Turn<'_, S>) -> Step {
+        match (then, entry.kind) {
+            (Then::ChangeDirectory, Kind::Directory) => {
+                self.directory.clone_from(&self.path);
+                self.done(Reply::Done("Directory changed"), turn)
+            }
+            (Then::ChangeDirectory, _) => self.refuse(Error::NotADirectory, turn),
+            (Then::RenameFrom, _) => {
+                self.renaming = true;
+                self.done(Reply::NeedNewName, turn)
+            }
+            (Then::Size, Kind::File) => self.done(Reply::Facts { size: entry.size }, turn),
+            (Then::Size, _) => self.done(Reply::NotAFile, turn),
+            (Then::List(format), kind) => self.start_list(format, kind, turn),
+            _ => self.done(Reply::Modified(entry.modified), turn),
+        }
+    }
+
+    pub(super) fn size(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        // The size on the wire is meant (RFC 3659 section 4), which nobody knows before
+        // the lines are counted.
+        if self.representation == Representation::Ascii {
+            return self.reply(Reply::AsciiSize, turn);
+        }
+        self.look_up(argument, Rights::LIST, Then::Size, turn)
+    }
+
+    pub(super) fn rename_to(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        if !core::mem::take(&mut self.renaming) {
+            return self.reply(Reply::OutOfOrder("RNFR first"), turn);
+        }
+        let from: PathBuf<N> = self.path.clone();
+        if !self.may(Rights::RENAME, turn) || !self.resolve(argument, turn) {
+            return Step::Next;
+        }
+        info!("{} rename {}", self.peer, Escaped(from.as_path().as_bytes()));
+        let op = Op::Rename { from: from.as_path(), to: self.path.as_path() };
+        let job = turn.server.storage.start(op, turn.server.date(turn.now));
+        self.begin(job, Then::Done("Renamed"), turn)
+    }
+}

@@ -1,0 +1,144 @@
+//! Transfer parameter commands (RFC 959 section 4.1.2), and STAT, which tells of them.
+
+use core::net::SocketAddr;
+
+use super::address::{self, AddressError, protocol};
+use super::command::number;
+use super::reply::{DataFault, Reply, Report};
+use super::session::{DataPort, Representation, Session, Step, Turn, Work};
+use crate::log::Escaped;
+use crate::service::{Action, Data, DataError};
+use crate::storage::Storage;
+
+impl<S: Storage, const N: usize> Session<S, N> {
+    pub(super) fn pasv(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        if self.epsv_all {
+            return self.reply(Reply::OutOfOrder("EPSV ALL was said"), turn);
+        }
+        if !self.local.is_ipv4() {
+            return self.reply(Reply::UsePassiveSix, turn);
+        }
+        self.listen(false)
+    }
+
+    pub(super) fn epsv(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        let ours = protocol(self.local.ip());
+        match argument.trim_ascii() {
+            b"" => self.listen(true),
+            all if all.eq_ignore_ascii_case(b"ALL") => {
+                self.epsv_all = true;
+                self.reply(Reply::Ok("EPSV only from now on"), turn)
+            }
+            digits => match number(digits) {
+                Some(n) if n == ours => self.listen(true),
+                Some(_) => self.reply(Reply::UseProtocol(ours), turn),
+                None => self.reply(Reply::BadArgument("EPSV takes 1, 2 or ALL"), turn),
+            },
+        }
+    }
+
+    fn listen(&mut self, extended: bool) -> Step {
+        self.data = DataPort::Passive;
+        self.work = Work::Passive { extended };
+        Step::Leave(Action::Listen)
+    }
+
+    /// The network has chosen a port, or has none.
+    pub(super) fn announce(&mut self, extended: bool, turn: &mut Turn<'_, S>) -> Step {
+        let error = match turn.data {
+            Data::Opening(local) if extended => {
+                return self.done(Reply::ExtendedPassive(local.port()), turn);
+            }
+            Data::Opening(SocketAddr::V4(local)) => {
+                let address = turn.server.config.passive_address.unwrap_or(*local.ip());
+                return self.done(Reply::Passive(address, local.port()), turn);
+            }
+            Data::Failed(error) => error,
+            _ => DataError::NoPort,
+        };
+        let reply = Reply::NoDataConnection(DataFault::Net(error));
+        warn!("{} no data connection: {reply}", self.peer);
+        self.done(reply, turn);
+        self.drop_data(turn)
+    }
+
+    /// PORT and EPRT.
+    pub(super) fn data_port(
+        &mut self,
+        target: Result<SocketAddr, AddressError>,
+        turn: &mut Turn<'_, S>,
+    ) -> Step {
+        if self.epsv_all {
+            return self.reply(Reply::OutOfOrder("EPSV ALL was said"), turn);
+        }
+        match target.and_then(|target| address::check(target, self.peer)) {
+            Ok(target) => {
+                let step = self.drop_data(turn);
+                self.data = DataPort::Active(target);
+                self.reply(Reply::Ok("Data port set"), turn);
+                step
+            }
+            Err(AddressError::Syntax) => self.reply(Reply::BadArgument("Bad address"), turn),
+            Err(AddressError::Protocol) => {
+                self.reply(Reply::UseProtocol(protocol(self.peer.ip())), turn)
+            }
+            Err(AddressError::Foreign) => {
+                warn!("{} refused: a data port that is not the client's own", self.peer);
+                let text = "Only your own address, and a port from 1024, may be named";
+                self.reply(Reply::BadArgument(text), turn)
+            }
+        }
+    }
+
+    pub(super) fn is_ascii(&self) -> bool {
+        self.representation == Representation::Ascii
+    }
+
+    /// TYPE: A with N (the default format), I, and L 8, which is the same here.
+    pub(super) fn represent(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        let mut upper = [0; 8];
+        let argument = argument.trim_ascii();
+        let upper = upper.get_mut(..argument.len()).unwrap_or_default();
+        upper.copy_from_slice(argument.get(..upper.len()).unwrap_or_default());
+        upper.make_ascii_uppercase();
+        let reply = match &*upper {
+            b"A" | b"A N" => {
+                self.representation = Representation::Ascii;
+                Reply::Ok("TYPE is A: ASCII, lines are converted")
+            }
+            b"I" | b"L 8" => {
+                self.representation = Representation::Image;
+                Reply::Ok("TYPE is I: bytes as they are")
+            }
+            b"A T" | b"A C" | b"E" | b"E N" | b"E T" | b"E C" => Reply::UnsupportedParameter,
+            [b'L', b' ', size @ ..] if number(size).is_some() => Reply::UnsupportedParameter,
+            _ => Reply::BadArgument("Unknown TYPE"),
+        };
+        self.reply(reply, turn)
+    }
+
+    pub(super) fn status(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        if !argument.is_empty() {
+            return self.reply(Reply::UnsupportedParameter, turn);
+        }
+        let transfer = match &self.work {
+            Work::Transfer(transfer) => {
+                let seconds = turn.now.since(transfer.started).as_secs();
+                Some((self.verb.name(), transfer.bytes, transfer.size, seconds))
+            }
+            _ => None,
+        };
+        let report = Report {
+            peer: self.peer,
+            user: Escaped(&self.user),
+            representation: match self.representation {
+                Representation::Default => "ASCII (not converted)",
+                Representation::Ascii => "ASCII",
+                Representation::Image => "Image",
+            },
+            transfer,
+        };
+        report.send(turn.control);
+        Step::Next
+    }
+}
