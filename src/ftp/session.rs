@@ -22,6 +22,8 @@ use crate::time::Instant;
 
 /// Bytes of the longest user name.
 pub const USER_MAX: usize = 32;
+/// Bytes that the 421 of a shutdown takes at most.
+const FAREWELL_MAX: usize = 64;
 /// Steps that one poll of a session takes at most.
 const STEPS_A_POLL: usize = 32;
 /// Wrong passwords until the session is closed.
@@ -183,6 +185,22 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if turn.control.status() == Status::Broken {
             return Action::Close;
         }
+        match (self.steps(turn, reply_max), turn.server.stops_at) {
+            // Whatever it waits for, storage or a client that does not read: time is up.
+            (Action::Wait(_) | Action::Pending | Action::Yield, Some(end)) if end <= turn.now => {
+                if turn.control.room() >= FAREWELL_MAX {
+                    Reply::ShuttingDown.send(turn.control);
+                }
+                Action::Close
+            }
+            (Action::Wait(until), Some(end)) => {
+                Action::Wait(Some(until.map_or(end, |until| until.min(end))))
+            }
+            (action, _) => action,
+        }
+    }
+
+    fn steps(&mut self, turn: &mut Turn<'_, S>, reply_max: usize) -> Action {
         for _ in 0..STEPS_A_POLL {
             if turn.control.room() < reply_max {
                 return self.wait_for_reader(turn);

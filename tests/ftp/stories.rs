@@ -136,6 +136,37 @@ fn shutdown_tells_every_session() {
     });
 }
 
+/// The last moment of a shutdown waits for nobody: not for a client that does not read its
+/// replies, nor for storage.
+#[test]
+fn shutdown_waits_for_nobody() {
+    with_net(Setup::default(), |net| {
+        net.ftp.storage().make("/b", b"content", DATE);
+        let (deaf, stored, looked) = (logged_in(net), logged_in(net), logged_in(net));
+        net.clients[deaf].reads = false;
+        net.send(deaf, "HELP\r\n".repeat(20).as_bytes());
+        assert!(net.say(stored, "STOR a").starts_with("150 "));
+        net.open_data(stored).send(b"content");
+        net.settle();
+        net.ftp.storage().held = true;
+        net.clients[stored].data_wire().expect("a data connection").send_fin();
+        assert_eq!(net.say(looked, "SIZE b"), "");
+        net.ftp.shutdown(net.now + seconds(10));
+        for at in [deaf, stored, looked] {
+            net.wake(at);
+        }
+        net.settle();
+        net.elapse(Duration::from_millis(9_999));
+        assert!(net.clients.iter().all(|client| !client.closed()));
+        net.elapse(Duration::from_millis(1));
+        assert!(net.clients.iter().all(|client| client.closed()));
+        let goodbye = "421 The server is shutting down\r\n";
+        assert_eq!(net.clients[stored].take_replies(), goodbye);
+        assert_eq!(net.clients[looked].take_replies(), goodbye);
+        assert_eq!(net.ftp.storage().content("/a"), None);
+    });
+}
+
 #[test]
 fn long_lines_for_every_verb() {
     with_net(Setup::default(), |net| {
