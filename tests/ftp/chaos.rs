@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tinyftp::service::DataError;
+use tinyftp::service::{DataError, Service};
 
 use crate::net::{DATE, DataEnd, Net, REPLY_MAX, Setup, with_net};
 use crate::random::Random;
@@ -272,6 +272,10 @@ fn disturb(net: &mut Net<'_, '_>, at: usize, random: &mut Random, observer: &mut
                 net.wake(at);
                 net.settle();
                 return true;
+            }
+            96 if random.percent(20) => {
+                net.ftp.shutdown(net.now + Duration::from_millis(random.below(30_000)));
+                net.wake(at);
             }
             _ => net.settle(),
         }
