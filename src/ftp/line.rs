@@ -9,7 +9,7 @@ use heapless::Vec;
 use crate::stream::Stream;
 
 /// "Interpret as command" (RFC 854).
-const IAC: u8 = 255;
+pub(super) const IAC: u8 = 255;
 /// The Telnet commands that take an option: WILL, WONT, DO, DONT.
 const NEGOTIATION: core::ops::RangeInclusive<u8> = 251..=254;
 /// The first of the Telnet commands (SE); below are data bytes.

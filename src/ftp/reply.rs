@@ -8,6 +8,7 @@ use core::net::{Ipv4Addr, SocketAddr};
 
 use super::address::HostPort;
 use super::command::{Argument, Row, TABLE, Verb};
+use super::line::IAC;
 use crate::log::Escaped;
 use crate::service::DataError;
 use crate::storage::{Error, Path};
@@ -277,13 +278,15 @@ fn help(text: &mut Text<'_>) -> fmt::Result {
     text.write_str("214 End\r\n")
 }
 
-/// A 257 reply: quotes in the path are doubled (RFC 959 appendix II).
+/// A 257 reply: quotes in the path are doubled (RFC 959 appendix II), and so is the byte that
+/// begins a Telnet command (RFC 854).
 fn quoted(text: &mut Text<'_>, path: Path<'_>, remark: &str) -> fmt::Result {
     text.write_str("257 \"")?;
-    for piece in path.as_bytes().split_inclusive(|&b| b == b'"') {
+    let is_doubled = |byte: &u8| matches!(*byte, b'"' | IAC);
+    for piece in path.as_bytes().split_inclusive(is_doubled) {
         text.0.write(piece);
-        if piece.ends_with(b"\"") {
-            text.0.write(b"\"");
+        if let Some(last) = piece.last().copied().filter(is_doubled) {
+            text.0.write(&[last]);
         }
     }
     write!(text, "\" {remark}\r\n")
