@@ -119,7 +119,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     pub(super) fn status(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         if !argument.is_empty() {
-            return self.reply(Reply::UnsupportedParameter, turn);
+            return self.reply(Reply::Unsupported, turn);
         }
         let transfer = match &self.work {
             Work::Transfer(transfer) => {

@@ -106,7 +106,7 @@ fn allowed(verb: &str) -> &'static [u16] {
         "STOR" | "APPE" => &[226, 425, 426, 450, 451, 452, 501, 530, 550, 552, 553, 554],
         "LIST" | "NLST" => &[226, 425, 426, 450, 451, 452, 501, 530, 550],
         "ABOR" => &[226, 501, 530],
-        "STAT" => &[211, 504, 530],
+        "STAT" => &[211, 502, 530],
         "NOOP" => &[200],
         "PASV" => &[227, 425, 501, 530],
         "EPSV" => &[229, 425, 501, 522, 530],
@@ -180,8 +180,8 @@ impl Observer {
     }
 
     fn final_reply(&mut self, code: u16) {
-        // 200 and 211 during a transfer are for a line behind it; so is 504.
-        let at = usize::from(self.transfer && matches!(code, 200 | 211 | 504));
+        // 200 and 211 during a transfer are for a line behind it; so is 502.
+        let at = usize::from(self.transfer && matches!(code, 200 | 211 | 502));
         let line = self.unanswered.remove(at).unwrap_or_else(|| panic!("{code} for no line"));
         let verb = verb_of(&line);
         assert!(at == 0 || overtakes(verb), "{line} overtook a transfer");
