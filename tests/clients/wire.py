@@ -505,7 +505,7 @@ def terminate(number):
         with Control() as control:
             lab.server.send_signal(number)
             control.want(421)
-            status = ended(lab, 5)
+            status = ended(lab, 3)
         check(status == 0, f"ended with status {status}")
     return play
 
@@ -518,7 +518,7 @@ def terminate_during_transfer(lab):
         check(drain(data) == content, "the file came short")
         control.want(226)
         check(control.closed(), "the connection stays open")
-        status = ended(lab, 5)
+        status = ended(lab, 3)
     check(status == 0, f"ended with status {status}")
 
 
