@@ -21,11 +21,12 @@ from clients import CLIENTS, Session
 from files import SCENARIOS
 from lab import SERVER, SERVER6, Failure, Lab
 
-# The servers: what the program is started with.
+# The servers: what the program is started with. Their cases are played in this order, because
+# a start takes a second until the device is up.
 BOTH = ["--address", SERVER + "/24", "--address", SERVER6 + "/64"]
 KINDS = {
-    "plain": [],
     "files": [*BOTH, "--root", "ROOT", "--user", "anna:secret", "--anonymous", "ro"],
+    "plain": [],
     "tight": ["--max-sessions", "3", "--idle-timeout", "2"],
     "ipv6": ["--address", SERVER6 + "/64"],
     "none": None,  # no server
@@ -112,6 +113,7 @@ def arguments():
 def main():
     options = arguments()
     cases = [case for case in all_cases() if all(word in str(case) for word in options.words)]
+    cases.sort(key=lambda case: list(KINDS).index(case.server))
     if options.list:
         print(*cases, sep="\n")
         return 0
