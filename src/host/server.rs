@@ -43,6 +43,7 @@ pub struct Server<'o> {
 impl<'o> Server<'o> {
     /// Opens the device and sets the network up on it.
     pub fn open(options: &'o Options, clock: Clock) -> Result<Self, String> {
+        check_ports(options)?;
         let signals = Signals::catch().map_err(|error| format!("no signals: {error}"))?;
         let mut tap = Tap::open(&options.tap)?;
         let hardware = hardware_address(&options.addresses);
@@ -182,6 +183,19 @@ impl<'o> Server<'o> {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(format!("cannot wait: {error}")),
         }
+    }
+}
+
+/// Each port has one meaning.
+fn check_ports(options: &Options) -> Result<(), String> {
+    let (first, last) = options.passive_ports;
+    let (ftp, echo) = (options.ftp_port, options.echo_port);
+    if ftp == echo && ftp != 0 {
+        return Err(format!("--ftp-port and --echo-port are both {ftp}"));
+    }
+    match [ftp, echo].into_iter().find(|port| (first..=last).contains(port)) {
+        Some(port) => Err(format!("port {port} is also in --passive-ports {first}-{last}")),
+        None => Ok(()),
     }
 }
 

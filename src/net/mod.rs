@@ -81,7 +81,8 @@ pub struct Config<'c> {
     pub addresses: &'c [IpCidr],
     /// The routers to other networks, one for each version of IP at most.
     pub gateways: &'c [IpAddress],
-    /// Ports for data connections that clients open.
+    /// First and last port for data connections that clients open. No service may have one
+    /// of them.
     pub passive_ports: (u16, u16),
     /// A random number that is new at every start, and that nobody can guess: sequence
     /// numbers, ports and the index depend on it.
@@ -93,7 +94,7 @@ pub struct Config<'c> {
 pub enum ConfigError {
     /// More addresses than smoltcp was compiled for.
     TooManyAddresses,
-    /// More gateways than smoltcp was compiled for.
+    /// More than one gateway for a version of IP, or more than smoltcp was compiled for.
     TooManyGateways,
     /// An address is no unicast address.
     NotUnicast,
@@ -105,7 +106,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ConfigError::TooManyAddresses => "too many addresses",
-            ConfigError::TooManyGateways => "too many gateways",
+            ConfigError::TooManyGateways => "more than one gateway for IPv4, or for IPv6",
             ConfigError::NotUnicast => "an address is not unicast",
             ConfigError::Memory => "not enough memory",
         })
@@ -308,7 +309,9 @@ fn configure(iface: &mut Interface, config: &Config<'_>) -> Result<(), ConfigErr
             IpAddress::Ipv4(router) => routes.add_default_ipv4_route(router),
             IpAddress::Ipv6(router) => routes.add_default_ipv6_route(router),
         };
-        replaced.map_err(|_| ConfigError::TooManyGateways)?;
+        if replaced != Ok(None) {
+            return Err(ConfigError::TooManyGateways);
+        }
     }
     Ok(())
 }
