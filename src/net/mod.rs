@@ -309,7 +309,7 @@ fn configure(iface: &mut Interface, config: &Config<'_>) -> Result<(), ConfigErr
             IpAddress::Ipv4(router) => routes.add_default_ipv4_route(router),
             IpAddress::Ipv6(router) => routes.add_default_ipv6_route(router),
         };
-        if replaced != Ok(None) {
+        if !matches!(replaced, Ok(None)) {
             return Err(ConfigError::TooManyGateways);
         }
     }
