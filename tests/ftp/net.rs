@@ -243,6 +243,8 @@ impl Net<'_, '_> {
             let io = Io { control: &mut client.control, data: client.data.lend() };
             let action = self.ftp.poll(id, io, self.now);
             moved |= self.ftp.storage().ready != ready;
+            // Clients are confused by a reply that comes in pieces.
+            assert!(client.control.is_at_line_end(), "half a reply is queued");
             assert!(!broken || action == Action::Close, "{action:?} after a reset");
             client.wake = Wake::At(None);
             chain = if client.control.unread() < unread { 0 } else { chain + 1 };

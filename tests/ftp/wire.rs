@@ -47,6 +47,11 @@ impl Ring {
         self.commit(1);
     }
 
+    fn last(&self) -> Option<u8> {
+        let last = self.len.checked_sub(1)?;
+        self.bytes.get((self.start + last) % self.bytes.len()).copied()
+    }
+
     fn pop(&mut self) -> Option<u8> {
         let byte = self.front().first().copied()?;
         self.consume(1);
@@ -117,6 +122,11 @@ impl Wire {
     /// Whether there is something that [`take`](Self::take) would take.
     pub fn has_output(&self) -> bool {
         self.transmit.len > 0
+    }
+
+    /// Whether what the server has queued ends with a whole line.
+    pub fn is_at_line_end(&self) -> bool {
+        self.transmit.last().is_none_or(|byte| byte == b'\n')
     }
 
     /// Whether the server has sent FIN, and every byte before it was taken.
