@@ -95,6 +95,7 @@ transcripts! {
     stat
     stor
     stor_breaks
+    storage_errors
     telnet
     traversal
     type_mode_stru

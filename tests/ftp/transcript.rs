@@ -22,6 +22,7 @@
 //! D: (open) (none) (listening) (reset)   what became of the data connection
 //! T: 300s              time goes by; also `ms`
 //! H: hold, release     storage waits, goes on
+//! H: fail io           the next call of storage fails; also `busy`, `full`, `denied`, `name`
 //! H: no port, no slot  the next Listen or Connect fails
 //! H: shutdown 10s      the server is told to stop
 //! F? /path = content   what is in storage now; `F? /path (absent)`
@@ -38,6 +39,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tinyftp::service::{DataError, Service};
+use tinyftp::storage::Error;
 
 use crate::net::{DATE, DataEnd, Net, REPLY_MAX, Setup, with_net};
 use crate::random::Random;
@@ -175,6 +177,17 @@ fn option(setup: &mut Setup, what: &str) {
             setup.client = "[2001:db8::2]:40000".parse().expect("an endpoint");
         }
         _ => panic!("there is no option {name}"),
+    }
+}
+
+fn failure(name: &str) -> Error {
+    match name {
+        "io" => Error::Io,
+        "busy" => Error::Busy,
+        "full" => Error::Full,
+        "denied" => Error::Denied,
+        "name" => Error::BadName,
+        _ => panic!("there is no error {name}"),
     }
 }
 
@@ -395,6 +408,7 @@ impl Player<'_, '_, '_> {
         match what.split_once(' ').unwrap_or((what, "")) {
             ("hold", _) => self.net.ftp.storage().held = true,
             ("release", _) => self.net.ftp.storage().held = false,
+            ("fail", error) => self.net.ftp.storage().failure = Some(failure(error)),
             ("no", "port") => self.net.refusal = Some(DataError::NoPort),
             ("no", "slot") => self.net.refusal = Some(DataError::NoSlot),
             ("shutdown", time) => {

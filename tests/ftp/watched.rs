@@ -33,6 +33,8 @@ impl Faults {
 pub struct Watched<'d> {
     pub disk: RamDisk<'d>,
     pub faults: Faults,
+    /// How the next call fails.
+    pub failure: Option<Error>,
     /// Everything waits.
     pub held: bool,
     /// Jobs that were started and have not ended.
@@ -46,7 +48,7 @@ pub struct Job(Option<ram::Job>);
 
 impl<'d> Watched<'d> {
     pub fn new(disk: RamDisk<'d>) -> Self {
-        Self { disk, faults: Faults::default(), held: false, live: 0, ready: 0 }
+        Self { disk, faults: Faults::default(), failure: None, held: false, live: 0, ready: 0 }
     }
 
     /// What happens to a poll instead of what was to happen.
@@ -55,7 +57,11 @@ impl<'d> Watched<'d> {
             return Some(Poll::Pending);
         }
         self.ready += 1;
-        self.faults.error().map(|error| Poll::Ready(Err(error)))
+        self.error().map(|error| Poll::Ready(Err(error)))
+    }
+
+    fn error(&mut self) -> Option<Error> {
+        self.failure.take().or_else(|| self.faults.error())
     }
 
     fn length(&mut self, n: usize) -> usize {
@@ -130,7 +136,7 @@ impl Storage for Watched<'_> {
     type Job = Job;
 
     fn start(&mut self, op: Op<'_>, now: Timestamp) -> Result<Job, Error> {
-        if let Some(error) = self.faults.error() {
+        if let Some(error) = self.error() {
             return Err(error);
         }
         let job = self.disk.start(op, now)?;
