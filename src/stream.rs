@@ -33,8 +33,8 @@ pub trait Stream {
     /// Queues the first `n` bytes of [`writable`](Self::writable) for sending.
     fn commit(&mut self, n: usize);
 
-    /// All free bytes of the transmit buffer, which [`writable`](Self::writable) may
-    /// offer in two parts.
+    /// All free bytes of the transmit buffer, which [`writable`](Self::writable) may offer in
+    /// two parts. It grows with what the peer acknowledges, after [`finish`](Self::finish) too.
     fn room(&self) -> usize;
 
     /// Sends FIN after what is queued. Reading goes on.

@@ -81,6 +81,7 @@ transcripts! {
     quit
     quit_during_transfer
     read_only
+    refused_transfer
     rein
     rename
     rest

@@ -64,6 +64,11 @@ impl Verb {
         }
     }
 
+    /// Whether the verb moves data over the data connection.
+    pub fn uses_data(self) -> bool {
+        matches!(self, Verb::Appe | Verb::List | Verb::Nlst | Verb::Retr | Verb::Stor)
+    }
+
     /// Whether the verb begins where REST said.
     pub fn uses_restart(self) -> bool {
         matches!(self, Verb::Retr | Verb::Stor | Verb::Appe)

@@ -34,8 +34,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     pub(super) fn retrieve(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let offset = core::mem::take(&mut self.restart);
-        if !self.may(Rights::READ, turn) || !self.resolve(argument, turn) {
-            return Step::Next;
+        if let Err(step) = self.admit(argument, Rights::READ, turn) {
+            return step;
         }
         let op = Op::Read { path: self.path.as_path(), offset };
         let job = turn.server.storage.start(op, turn.server.date(turn.now));
@@ -49,8 +49,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
             (_, 0) => (Keep::Nothing, Rights::WRITE),
             (_, offset) => (Keep::Bytes(offset), Rights::WRITE),
         };
-        if !self.may(needed, turn) || !self.resolve(argument, turn) {
-            return Step::Next;
+        if let Err(step) = self.admit(argument, needed, turn) {
+            return step;
         }
         let op = Op::Write { path: self.path.as_path(), keep };
         let job = turn.server.storage.start(op, turn.server.date(turn.now));
@@ -66,10 +66,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     ) -> Step {
         match job {
             Ok(job) => self.work = Work::Transfer(Transfer::new(job, direction, turn.now)),
-            Err(error) => {
-                self.refuse(error, turn);
-                return self.drop_data(turn);
-            }
+            Err(error) => return self.refuse(error, turn),
         }
         Step::Next
     }

@@ -11,26 +11,32 @@ use crate::service::Action;
 use crate::storage::{Entry, Error, Kind, Op, Path, Storage};
 
 impl<S: Storage, const N: usize> Session<S, N> {
-    /// Whether the account may do what it asks for; if not, that is said.
-    pub(super) fn may(&mut self, needed: Rights, turn: &mut Turn<'_, S>) -> bool {
-        let granted = self.rights.is_some_and(|rights| rights.contains(needed));
-        if !granted {
+    /// Makes `argument` the path of the command under way, if the account may do what the
+    /// command needs; if not, that is said.
+    pub(super) fn admit(
+        &mut self,
+        argument: &[u8],
+        needed: Rights,
+        turn: &mut Turn<'_, S>,
+    ) -> Result<(), Step> {
+        if !self.rights.is_some_and(|rights| rights.contains(needed)) {
             let user = Escaped(&self.user);
             warn!("{} {} refused: {user} has no right to do that", self.peer, self.verb);
-            self.reply(Reply::NoRight, turn);
+            return Err(self.reject(Reply::NoRight, turn));
         }
-        granted
-    }
-
-    /// Makes `argument` the path of the command under way; if it is none, that is said.
-    pub(super) fn resolve(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> bool {
-        let error = match self.path.resolve(&self.directory, argument) {
-            Ok(()) => return true,
+        let reply = match self.path.resolve(&self.directory, argument) {
+            Ok(()) => return Ok(()),
             Err(PathError::Character) => Reply::BadArgument("Control character in a path"),
             Err(PathError::TooLong) => Reply::BadArgument("Path too long"),
         };
-        self.reply(error, turn);
-        false
+        Err(self.reject(reply, turn))
+    }
+
+    /// Answers a command that is not carried out. One that wanted the data connection has used
+    /// it up all the same.
+    pub(super) fn reject(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
+        self.done(reply, turn);
+        if self.verb.uses_data() { self.drop_data(turn) } else { Step::Next }
     }
 
     /// What the command does hangs on what is at the path.
@@ -53,8 +59,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
         then: Then,
         turn: &mut Turn<'_, S>,
     ) -> Step {
-        if !self.may(needed, turn) || !self.resolve(argument, turn) {
-            return Step::Next;
+        if let Err(step) = self.admit(argument, needed, turn) {
+            return step;
         }
         let job = turn.server.storage.start(op(self.path.as_path()), turn.server.date(turn.now));
         self.begin(job, then, turn)
@@ -78,7 +84,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let reply = Reply::Failed(error);
         let path = Escaped(self.path.as_path().as_bytes());
         info!("{} {} {path}: {reply}", self.peer, self.verb);
-        self.done(reply, turn)
+        self.reject(reply, turn)
     }
 
     /// Advances a storage operation that takes a single reply.
@@ -156,8 +162,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
             return self.reply(Reply::OutOfOrder("RNFR first"), turn);
         }
         let from: PathBuf<N> = self.path.clone();
-        if !self.may(Rights::RENAME, turn) || !self.resolve(argument, turn) {
-            return Step::Next;
+        if let Err(step) = self.admit(argument, Rights::RENAME, turn) {
+            return step;
         }
         info!("{} rename {}", self.peer, Escaped(from.as_path().as_bytes()));
         let op = Op::Rename { from: from.as_path(), to: self.path.as_path() };

@@ -12,8 +12,10 @@ use crate::stream::Stream;
 pub(super) const IAC: u8 = 255;
 /// The Telnet commands that take an option: WILL, WONT, DO, DONT.
 const NEGOTIATION: core::ops::RangeInclusive<u8> = 251..=254;
-/// The first of the Telnet commands (SE); below are data bytes.
-const FIRST_COMMAND: u8 = 240;
+/// Begins a subnegotiation, which SE ends.
+const SB: u8 = 250;
+/// The end of a subnegotiation, and the first of the Telnet commands: below are data bytes.
+const SE: u8 = 240;
 
 /// Where in the Telnet stream the next byte stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,8 @@ enum Telnet {
     Data,
     Command,
     Option,
+    Subnegotiation,
+    SubnegotiationCommand,
 }
 
 /// A line being received: at most `N` bytes without its end.
@@ -29,6 +33,8 @@ enum Telnet {
 pub(super) struct Line<const N: usize> {
     bytes: Vec<u8, N>,
     telnet: Telnet,
+    /// A CR came, which is part of the line unless an LF follows.
+    after_cr: bool,
     too_long: bool,
     complete: bool,
 }
@@ -88,27 +94,40 @@ impl<const N: usize> Line<N> {
         self.telnet = match (self.telnet, byte) {
             (Telnet::Data, IAC) => Telnet::Command,
             (Telnet::Data, byte) => return self.push_data(byte),
+            (Telnet::Command, SB) => Telnet::Subnegotiation,
             (Telnet::Command, byte) if NEGOTIATION.contains(&byte) => Telnet::Option,
             (Telnet::Command, byte) => {
                 // IAC IAC is the byte 255 itself; IAC in front of data is noise.
-                if byte == IAC || byte < FIRST_COMMAND {
+                if byte == IAC || byte < SE {
                     self.push_data(byte);
                 }
                 Telnet::Data
             }
-            (Telnet::Option, _) => Telnet::Data,
+            (Telnet::Option, _) | (Telnet::SubnegotiationCommand, SE) => Telnet::Data,
+            (Telnet::Subnegotiation, IAC) => Telnet::SubnegotiationCommand,
+            // One that is not ended ends with the line.
+            (Telnet::Subnegotiation | Telnet::SubnegotiationCommand, b'\n') => {
+                self.push_data(b'\n');
+                Telnet::Data
+            }
+            (Telnet::Subnegotiation | Telnet::SubnegotiationCommand, _) => Telnet::Subnegotiation,
         };
     }
 
     fn push_data(&mut self, byte: u8) {
-        if byte == b'\n' {
-            // RFC 959 ends lines with CRLF; a bare LF is understood.
-            if self.bytes.last() == Some(&b'\r') {
-                self.bytes.pop();
-            }
-            self.complete = true;
-        } else if self.bytes.push(byte).is_err() {
-            self.too_long = true;
+        // RFC 959 ends lines with CRLF; a bare LF is understood.
+        let after_cr = core::mem::replace(&mut self.after_cr, byte == b'\r');
+        match byte {
+            b'\n' => self.complete = true,
+            _ if after_cr => self.store(b'\r'),
+            _ => {}
         }
+        if !matches!(byte, b'\r' | b'\n') {
+            self.store(byte);
+        }
+    }
+
+    fn store(&mut self, byte: u8) {
+        self.too_long |= self.bytes.push(byte).is_err();
     }
 }

@@ -84,8 +84,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             }
             Err(AddressError::Foreign) => {
                 warn!("{} refused: a data port that is not the client's own", self.peer);
-                let text = "Only your own address, and a port from 1024, may be named";
-                self.reply(Reply::BadArgument(text), turn)
+                self.reply(Reply::ForeignAddress, turn)
             }
         }
     }

@@ -232,6 +232,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     fn greet(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        if turn.server.stops_at.is_some() {
+            return self.close_with(Reply::ShuttingDown, turn);
+        }
         let max = turn.server.config.max_sessions;
         if turn.server.open > max {
             warn!("{} refused: {max} sessions are open", self.peer);

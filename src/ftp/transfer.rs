@@ -332,7 +332,8 @@ impl<J> Transfer<J> {
         };
         for _ in 0..ENTRIES_A_POLL {
             // An entry that was asked for must find room for its whole line.
-            if stream.room() < prefix.len() + list::ENTRY_MAX {
+            let needed = prefix.len() + list::ENTRY_MAX;
+            if stream.room() < needed || stream.writable().is_empty() {
                 return wait_or_broken(stream);
             }
             let line = match storage.poll_entry(&mut self.job) {

@@ -36,11 +36,7 @@ impl Stream for TcpStream<'_, '_> {
     }
 
     fn room(&self) -> usize {
-        if self.socket.may_send() {
-            self.socket.send_capacity() - self.socket.send_queue()
-        } else {
-            0
-        }
+        self.socket.send_capacity() - self.socket.send_queue()
     }
 
     fn finish(&mut self) {
