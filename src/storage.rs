@@ -100,6 +100,8 @@ pub struct Entry<'a> {
     pub modified: Timestamp,
     /// The nine permission bits of POSIX, where there are such.
     pub mode: Option<u16>,
+    /// A number that nothing else in the storage has.
+    pub id: u64,
 }
 
 /// Why an operation failed: outcomes, which `ftp::reply` maps to reply codes.

@@ -68,6 +68,7 @@ transcripts! {
     list
     login
     long_names
+    mlst_mlsd
     names
     nlst
     no_data_connection

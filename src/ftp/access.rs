@@ -3,6 +3,7 @@
 use core::task::Poll;
 
 use super::command;
+use super::facts::Facts;
 use super::reply::Reply;
 use super::session::{LOGINS_MAX, Representation, Session, Step, Turn, Work};
 use crate::auth::Rights;
@@ -68,6 +69,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.user.clear();
         self.directory.reset();
         self.representation = Representation::Default;
+        self.facts = Facts::ALL;
         self.epsv_all = false;
         self.reply(Reply::Ready, turn);
         self.drop_data(turn)

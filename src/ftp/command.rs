@@ -24,6 +24,8 @@ pub(super) enum Verb {
     List,
     Mdtm,
     Mkd,
+    Mlsd,
+    Mlst,
     Mode,
     Nlst,
     Noop,
@@ -59,14 +61,15 @@ impl Verb {
     /// What the verb transfers, for the preliminary reply.
     pub fn noun(self) -> &'static str {
         match self {
-            Verb::List | Verb::Nlst => "the listing",
+            Verb::List | Verb::Mlsd | Verb::Nlst => "the listing",
             _ => "the file",
         }
     }
 
     /// Whether the verb moves data over the data connection.
     pub fn uses_data(self) -> bool {
-        matches!(self, Verb::Appe | Verb::List | Verb::Nlst | Verb::Retr | Verb::Stor)
+        use Verb::{Appe, List, Mlsd, Nlst, Retr, Stor};
+        matches!(self, Appe | List | Mlsd | Nlst | Retr | Stor)
     }
 
     /// Whether the verb begins where REST said.
@@ -149,8 +152,8 @@ pub(super) static TABLE: &[Row] = &[
     row("LIST", Verb::List, Optional),
     row("MDTM", Verb::Mdtm, Required).feature("MDTM"),
     row("MKD", Verb::Mkd, Required),
-    row("MLSD", Verb::Unsupported, Optional),
-    row("MLST", Verb::Unsupported, Optional),
+    row("MLSD", Verb::Mlsd, Optional),
+    row("MLST", Verb::Mlst, Optional).feature("MLST"),
     row("MODE", Verb::Mode, Required).keeps_restart(),
     row("NLST", Verb::Nlst, Optional),
     row("NOOP", Verb::Noop, Optional).before_login().immediate().keeps_restart(),

@@ -52,6 +52,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
             ),
             Verb::List => self.list(argument, Format::Long, turn),
             Verb::Nlst => self.list(argument, Format::Names, turn),
+            Verb::Mlsd => self.list_facts(argument, turn),
+            Verb::Mlst => self.look_up(argument, Rights::LIST, Then::Tell, turn),
             Verb::Retr => self.retrieve(argument, turn),
             Verb::Stor | Verb::Appe => self.store(argument, turn),
             Verb::Rest => self.restart_at(argument, turn),
@@ -60,13 +62,13 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Verb::Port => self.data_port(address::port(argument), turn),
             Verb::Eprt => self.data_port(address::eprt(argument), turn),
             Verb::Type => self.represent(argument, turn),
+            Verb::Opts => self.options(argument, turn),
+            Verb::Feat => self.reply(Reply::Features(self.facts), turn),
             Verb::Acct
             | Verb::Allo
-            | Verb::Feat
             | Verb::Help
             | Verb::Mode
             | Verb::Noop
-            | Verb::Opts
             | Verb::Stru
             | Verb::Syst
             | Verb::Unsupported => self.reply(constant(row.verb, argument), turn),
@@ -80,14 +82,12 @@ fn constant(verb: Verb, argument: &[u8]) -> Reply<'static> {
     match verb {
         Verb::Noop => Reply::Ok("OK"),
         Verb::Syst => Reply::System,
-        Verb::Feat => Reply::Features,
         Verb::Help if argument.is_empty() => Reply::Help,
         Verb::Help => command::find(argument).map_or(Reply::Unknown, Reply::HelpOn),
         Verb::Acct => Reply::Superfluous,
         // RFC 959 section 4.1.3: servers that need no storage beforehand treat it as NOOP.
         Verb::Allo if argument.first().is_some_and(u8::is_ascii_digit) => Reply::Superfluous,
         Verb::Allo => Reply::BadArgument("ALLO takes a number of bytes"),
-        Verb::Opts => options(argument),
         Verb::Mode => parameter(argument, b'S', b"BC", "MODE is S: stream"),
         Verb::Stru => parameter(argument, b'F', b"RP", "STRU is F: file"),
         _ => Reply::Unsupported,
@@ -100,16 +100,5 @@ fn parameter(argument: &[u8], done: u8, known: &[u8], text: &'static str) -> Rep
         [letter] if letter.eq_ignore_ascii_case(&done) => Reply::Ok(text),
         [letter] if known.contains(&letter.to_ascii_uppercase()) => Reply::UnsupportedParameter,
         _ => Reply::BadArgument("Unknown parameter"),
-    }
-}
-
-/// OPTS (RFC 2389). Names are UTF-8 whatever the client says (RFC 2640), and clients that say
-/// it want to hear that it is so.
-fn options(argument: &[u8]) -> Reply<'static> {
-    let name = argument.split(|&b| b == b' ').next().unwrap_or_default();
-    if name.eq_ignore_ascii_case(b"UTF8") || name.eq_ignore_ascii_case(b"UTF-8") {
-        Reply::Ok("Names are UTF-8")
-    } else {
-        Reply::BadArgument("There is no such option")
     }
 }

@@ -16,6 +16,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.look_up(without_options(argument), Rights::LIST, Then::List(format), turn)
     }
 
+    pub(super) fn list_facts(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        let format = Format::Machine(self.facts, self.rights.unwrap_or_default());
+        self.look_up(argument, Rights::LIST, Then::List(format), turn)
+    }
+
     pub(super) fn start_list(
         &mut self,
         format: Format,

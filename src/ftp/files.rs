@@ -2,6 +2,7 @@
 
 use core::task::Poll;
 
+use super::list::Format;
 use super::path::{PathBuf, PathError};
 use super::reply::Reply;
 use super::session::{Representation, Session, Step, Then, Turn, Work};
@@ -143,6 +144,17 @@ impl<S: Storage, const N: usize> Session<S, N> {
             }
             (Then::Size, Kind::File) => self.done(Reply::Facts { size: entry.size }, turn),
             (Then::Size, _) => self.done(Reply::NotAFile, turn),
+            (Then::Tell, _) => {
+                let rights = self.rights.unwrap_or_default();
+                let (path, facts) = (self.path.as_path(), self.facts);
+                Reply::Entry(path, entry, facts, rights).send(turn.control);
+                self.active = turn.now;
+                Step::Next
+            }
+            // RFC 3659 section 7.2.1.
+            (Then::List(Format::Machine(..)), Kind::File | Kind::Other) => {
+                self.reject(Reply::BadArgument("MLSD lists directories only"), turn)
+            }
             (Then::List(format), kind) => self.start_list(format, kind, turn),
             _ => self.done(Reply::Modified(entry.modified), turn),
         }

@@ -1,15 +1,17 @@
-//! The lines of LIST and NLST.
+//! The lines of LIST, NLST and MLSD.
 
 use core::fmt::{self, Write};
 
 use heapless::Vec;
 
+use super::facts::Facts;
+use crate::auth::Rights;
 use crate::storage::{Entry, Kind};
 use crate::time::Timestamp;
 
 /// Bytes of the longest line, but for the directory in front of a name: the columns of LIST
-/// and a name of 255 bytes.
-pub(super) const ENTRY_MAX: usize = 330;
+/// or the facts of MLSD, and a name of 255 bytes.
+pub(super) const ENTRY_MAX: usize = 400;
 
 /// Bytes of the longest line, a directory in front of the name included.
 const LINE_MAX: usize = 1024;
@@ -24,6 +26,8 @@ pub(super) enum Format {
     Long,
     /// NLST: the name alone.
     Names,
+    /// MLSD: these facts, for an account with these rights.
+    Machine(Facts, Rights),
 }
 
 /// Half a year: `ls -l` shows the time of day for what is newer, the year for what is older.
@@ -47,6 +51,14 @@ pub(super) fn short(prefix: &[u8], entry: &Entry<'_>) -> Option<Line> {
             line.push(b'/').ok()?;
         }
     }
+    name(&mut line, entry.name)?;
+    end(line)
+}
+
+/// A line of MLSD (RFC 3659 section 7.2). `None` if it is too long for a line.
+pub(super) fn machine(facts: Facts, rights: Rights, entry: &Entry<'_>) -> Option<Line> {
+    let mut line = Line::new();
+    facts.write(entry, rights, &mut line).ok()?;
     name(&mut line, entry.name)?;
     end(line)
 }
@@ -104,7 +116,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_795_219_200); // 2026-11-21 00:00:00
 
     fn entry(name: &[u8]) -> Entry<'_> {
-        Entry { name, kind: Kind::File, size: 123, modified: NOW, mode: None }
+        Entry { name, kind: Kind::File, size: 123, modified: NOW, mode: None, id: 0 }
     }
 
     fn text(line: Option<Line>) -> std::string::String {

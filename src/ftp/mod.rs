@@ -30,7 +30,7 @@
 //! | `access`, `parameters`, `data`, `files` | what the commands do |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
 //! | `reply` | codes and texts |
-//! | `list`, `ascii`, `path`, `address` | syntax |
+//! | `list`, `facts`, `ascii`, `path`, `address` | syntax |
 
 mod access;
 mod address;
@@ -38,6 +38,7 @@ mod ascii;
 mod command;
 mod commands;
 mod data;
+mod facts;
 mod files;
 mod line;
 mod list;

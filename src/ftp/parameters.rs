@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use super::address::{self, AddressError, protocol};
 use super::command::number;
+use super::facts::Facts;
 use super::reply::{DataFault, Reply, Report};
 use super::session::{DataPort, Representation, Session, Step, Turn, Work};
 use crate::log::Escaped;
@@ -112,6 +113,22 @@ impl<S: Storage, const N: usize> Session<S, N> {
             b"A T" | b"A C" | b"E" | b"E N" | b"E T" | b"E C" => Reply::UnsupportedParameter,
             [b'L', b' ', size @ ..] if number(size).is_some() => Reply::UnsupportedParameter,
             _ => Reply::BadArgument("Unknown TYPE"),
+        };
+        self.reply(reply, turn)
+    }
+
+    /// OPTS (RFC 2389). Names are UTF-8 whatever the client says (RFC 2640), and clients that
+    /// say it want to hear that it is so.
+    pub(super) fn options(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        let mut words = argument.trim_ascii().splitn(2, |&b| b == b' ');
+        let (name, options) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let reply = if name.eq_ignore_ascii_case(b"UTF8") || name.eq_ignore_ascii_case(b"UTF-8") {
+            Reply::Ok("Names are UTF-8")
+        } else if name.eq_ignore_ascii_case(b"MLST") {
+            self.facts = Facts::parse(options.trim_ascii());
+            Reply::Selected(self.facts)
+        } else {
+            Reply::BadArgument("There is no such option")
         };
         self.reply(reply, turn)
     }

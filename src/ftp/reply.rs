@@ -8,10 +8,12 @@ use core::net::{Ipv4Addr, SocketAddr};
 
 use super::address::HostPort;
 use super::command::{Argument, Row, TABLE, Verb};
+use super::facts::{Facts, TimeVal};
 use super::line::IAC;
+use crate::auth::Rights;
 use crate::log::Escaped;
 use crate::service::DataError;
-use crate::storage::{Error, Path};
+use crate::storage::{Entry, Error, Path};
 use crate::stream::Stream;
 use crate::time::Timestamp;
 
@@ -23,7 +25,7 @@ pub(super) enum Reply<'a> {
     // Completion.
     Ok(&'a str),
     Superfluous,
-    Features,
+    Features(Facts),
     Help,
     HelpOn(&'static Row),
     Facts { size: u64 },
@@ -39,6 +41,8 @@ pub(super) enum Reply<'a> {
     Done(&'a str),
     Directory(Path<'a>),
     Made(Path<'a>),
+    Entry(Path<'a>, Entry<'a>, Facts, Rights),
+    Selected(Facts),
     // Intermediate.
     NeedPassword,
     RestartAt(u64),
@@ -83,7 +87,10 @@ impl Reply<'_> {
         let mut text = Text(control);
         // Text never fails: what does not fit is the caller's fault and cut off.
         let _ = match self {
-            Reply::Features => features(&mut text),
+            Reply::Features(facts) => features(&mut text, facts),
+            Reply::Entry(path, entry, facts, rights) => {
+                machine_entry(&mut text, path, &entry, facts, rights)
+            }
             Reply::Help => help(&mut text),
             Reply::Directory(path) => quoted(&mut text, path, "is the current directory"),
             Reply::Made(path) => quoted(&mut text, path, "created"),
@@ -95,9 +102,9 @@ impl Reply<'_> {
     pub fn code(self) -> u16 {
         match self {
             Reply::Opening { .. } => 150,
-            Reply::Ok(_) => 200,
+            Reply::Ok(_) | Reply::Selected(_) => 200,
             Reply::Superfluous => 202,
-            Reply::Features => 211,
+            Reply::Features(_) => 211,
             Reply::Facts { .. } | Reply::Modified(_) => 213,
             Reply::Help | Reply::HelpOn(_) => 214,
             Reply::System => 215,
@@ -107,7 +114,7 @@ impl Reply<'_> {
             Reply::Passive(..) => 227,
             Reply::ExtendedPassive(_) => 229,
             Reply::LoggedIn { .. } => 230,
-            Reply::Done(_) => 250,
+            Reply::Done(_) | Reply::Entry(..) => 250,
             Reply::Directory(_) | Reply::Made(_) => 257,
             Reply::NeedPassword => 331,
             Reply::RestartAt(_) | Reply::NeedNewName => 350,
@@ -157,8 +164,9 @@ impl fmt::Display for Reply<'_> {
             Reply::Opening { what, size: Some(size) } => {
                 return write!(f, "Opening data connection for {what} ({size} bytes)");
             }
+            Reply::Selected(facts) => return write!(f, "MLST OPTS{facts}"),
             Reply::Facts { size } => return write!(f, "{size}"),
-            Reply::Modified(date) => return modified(f, date),
+            Reply::Modified(date) => return write!(f, "{}", TimeVal(date)),
             Reply::HelpOn(row) => return help_on(f, row),
             Reply::Passive(address, port) => {
                 return write!(f, "Entering passive mode ({})", HostPort(address, port));
@@ -242,13 +250,6 @@ fn data_fault(fault: DataFault) -> &'static str {
     }
 }
 
-/// Dates on the wire are `YYYYMMDDHHMMSS` in UTC (RFC 3659 section 2.3).
-fn modified(f: &mut fmt::Formatter<'_>, date: Timestamp) -> fmt::Result {
-    let d = date.civil();
-    let (year, month, day) = (d.year, d.month, d.day);
-    write!(f, "{year:04}{month:02}{day:02}{:02}{:02}{:02}", d.hour, d.minute, d.second)
-}
-
 fn help_on(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
     let name = row.name;
     match (row.verb, row.argument) {
@@ -260,10 +261,16 @@ fn help_on(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
 }
 
 /// RFC 2389 section 3.2: a line for each feature, indented by one space.
-fn features(text: &mut Text<'_>) -> fmt::Result {
+fn features(text: &mut Text<'_>, facts: Facts) -> fmt::Result {
     text.write_str("211-Features:\r\n")?;
-    for line in TABLE.iter().filter_map(|row| row.feature) {
-        write!(text, " {line}\r\n")?;
+    for row in TABLE {
+        let Some(line) = row.feature else { continue };
+        write!(text, " {line}")?;
+        if row.verb == Verb::Mlst {
+            text.write_char(' ')?;
+            facts.write_feature(text)?;
+        }
+        text.write_str("\r\n")?;
     }
     text.write_str("211 End\r\n")
 }
@@ -281,22 +288,42 @@ fn help(text: &mut Text<'_>) -> fmt::Result {
     text.write_str("214 End\r\n")
 }
 
+/// The reply to MLST (RFC 3659 section 7.2): a line of facts and the path.
+fn machine_entry(
+    text: &mut Text<'_>,
+    path: Path<'_>,
+    entry: &Entry<'_>,
+    facts: Facts,
+    rights: Rights,
+) -> fmt::Result {
+    text.write_str("250-Facts:\r\n ")?;
+    facts.write(entry, rights, text)?;
+    text.write_doubling(path.as_bytes(), &[IAC]);
+    text.write_str("\r\n250 End\r\n")
+}
+
 /// A 257 reply: quotes in the path are doubled (RFC 959 appendix II), and so is the byte that
 /// begins a Telnet command (RFC 854).
 fn quoted(text: &mut Text<'_>, path: Path<'_>, remark: &str) -> fmt::Result {
     text.write_str("257 \"")?;
-    let is_doubled = |byte: &u8| matches!(*byte, b'"' | IAC);
-    for piece in path.as_bytes().split_inclusive(is_doubled) {
-        text.0.write(piece);
-        if let Some(last) = piece.last().copied().filter(is_doubled) {
-            text.0.write(&[last]);
-        }
-    }
+    text.write_doubling(path.as_bytes(), &[b'"', IAC]);
     write!(text, "\" {remark}\r\n")
 }
 
 /// Formats straight into a stream.
 pub(super) struct Text<'s>(pub &'s mut dyn Stream);
+
+impl Text<'_> {
+    /// Writes `bytes` with each of those in `doubled` twice.
+    fn write_doubling(&mut self, bytes: &[u8], doubled: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| doubled.contains(byte)) {
+            self.0.write(piece);
+            if let Some(last) = piece.last().filter(|last| doubled.contains(last)) {
+                self.0.write(&[*last]);
+            }
+        }
+    }
+}
 
 impl Write for Text<'_> {
     fn write_str(&mut self, s: &str) -> fmt::Result {

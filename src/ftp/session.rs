@@ -9,6 +9,7 @@ use heapless::Vec;
 
 use super::Server;
 use super::command::{self, Malformed, Verb};
+use super::facts::Facts;
 use super::line::{Line, Received};
 use super::list::Format;
 use super::path::PathBuf;
@@ -53,6 +54,8 @@ pub struct Session<S: Storage, const N: usize> {
     pub(super) path: PathBuf<N>,
     pub(super) renaming: bool,
     pub(super) representation: Representation,
+    /// What MLST and MLSD tell.
+    pub(super) facts: Facts,
     /// Where the next RETR, STOR or APPE begins (REST).
     pub(super) restart: u64,
     pub(super) data: DataPort,
@@ -95,6 +98,8 @@ pub(super) enum Then {
     Size,
     Modified,
     List(Format),
+    /// MLST: its facts.
+    Tell,
 }
 
 /// The representation type (RFC 959 section 3.1.1).
@@ -155,6 +160,7 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
             path: PathBuf::default(),
             renaming: false,
             representation: Representation::Default,
+            facts: Facts::ALL,
             restart: 0,
             data: DataPort::Default,
             epsv_all: false,

@@ -23,7 +23,7 @@ pub(super) enum Direction {
     Retrieve(Option<ToWire>),
     /// STOR and APPE; with TYPE A converted.
     Store(Option<ToStorage>),
-    /// LIST and NLST.
+    /// LIST, NLST and MLSD.
     List(Format),
 }
 
@@ -328,7 +328,7 @@ impl<J> Transfer<J> {
     ) -> Progress {
         let prefix = match format {
             Format::Names => prefix(scene),
-            Format::Long => b"",
+            Format::Long | Format::Machine(..) => b"",
         };
         for _ in 0..ENTRIES_A_POLL {
             // An entry that was asked for must find room for its whole line.
@@ -343,6 +343,7 @@ impl<J> Transfer<J> {
                 Poll::Ready(Ok(Some(entry))) => match format {
                     Format::Long => list::long(&entry, scene.date),
                     Format::Names => list::short(prefix, &entry),
+                    Format::Machine(facts, rights) => list::machine(facts, rights, &entry),
                 },
             };
             self.bytes += stream.write(line.as_deref().unwrap_or_default()) as u64;

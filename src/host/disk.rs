@@ -464,6 +464,8 @@ fn entry<'a>(name: &'a [u8], stat: &Stat) -> Entry<'a> {
         size: if kind == Kind::File { size(stat) } else { 0 },
         modified: Timestamp(u64::try_from(stat.st_mtime).unwrap_or(0)),
         mode: Some((stat.st_mode & 0o777) as u16),
+        // The root may span several devices; where it does, this is as good as unique.
+        id: stat.st_ino ^ stat.st_dev.rotate_left(40),
     }
 }
 

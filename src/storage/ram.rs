@@ -343,7 +343,7 @@ impl Storage for RamDisk<'_> {
             State::Shown { .. } => None,
             _ => return Poll::Ready(Err(Error::Io)),
         };
-        Poll::Ready(Ok(shown.map(|node| self.node(node).entry())))
+        Poll::Ready(Ok(shown.map(|node| self.node(node).entry(node.into()))))
     }
 
     fn poll_finish(&mut self, job: &mut Job) -> Poll<Result<(), Error>> {

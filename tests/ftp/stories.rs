@@ -323,6 +323,13 @@ fn feat_tells_the_truth() {
                     assert!(net.say(at, "REST 7").starts_with("350 "));
                     assert_eq!(fetch(net, at, "RETR a"), b"789");
                 }
+                "MLST type*;size*;modify*;perm*;unique*;UNIX.mode*;" => {
+                    let facts = "type=file;size=10;modify=20261121123456;perm=adfrw;unique=1;";
+                    let reply = format!("250-Facts:\r\n {facts} /a\r\n250 End\r\n");
+                    assert_eq!(net.say(at, "MLST a"), reply);
+                    let line = format!("{facts} a\r\n");
+                    assert_eq!(fetch(net, at, "MLSD"), line.as_bytes());
+                }
                 "UTF8" => {
                     assert!(net.say(at, "OPTS UTF8 ON").starts_with("200 "));
                     assert_eq!(net.say(at, "MKD Größe"), "257 \"/Größe\" created\r\n");
@@ -332,7 +339,7 @@ fn feat_tells_the_truth() {
             }
         }
         // And what is not listed is not done.
-        for absent in ["MLST", "MLSD", "AUTH TLS", "SITE HELP"] {
+        for absent in ["AUTH TLS", "SITE HELP"] {
             assert!(net.say(at, absent).starts_with("502 "), "{absent}");
         }
     });

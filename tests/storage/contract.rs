@@ -536,7 +536,7 @@ pub struct Shown {
 
 impl From<Entry<'_>> for Shown {
     fn from(entry: Entry<'_>) -> Self {
-        let Entry { name, kind, size, modified, mode } = entry;
+        let Entry { name, kind, size, modified, mode, id: _ } = entry;
         Self { name: name.to_vec(), kind, size, modified: modified.0, mode }
     }
 }

@@ -61,13 +61,14 @@ impl Node {
         self.rank != 0
     }
 
-    pub(super) fn entry(&self) -> Entry<'_> {
+    pub(super) fn entry(&self, id: u64) -> Entry<'_> {
         Entry {
             name: &self.name,
             kind: if self.directory { Kind::Directory } else { Kind::File },
             size: u64::from(self.size),
             modified: self.modified,
             mode: None,
+            id,
         }
     }
 }
