@@ -95,6 +95,7 @@ transcripts! {
     size_mdtm
     slow_storage
     stat
+    stat_path
     stor
     stor_breaks
     storage_errors

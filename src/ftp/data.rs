@@ -1,8 +1,10 @@
 //! Commands that use the data connection (RFC 959 section 4.1.3), and the course of a transfer.
 
+use core::task::Poll;
+
 use super::command::{self, Row, Verb, number};
 use super::line::Received;
-use super::list::Format;
+use super::list::{self, Format, without_options};
 use super::reply::Reply;
 use super::session::{DataPort, Session, Step, Then, Turn, Work};
 use super::transfer::{Direction, Outcome, Progress, Scene, Transfer};
@@ -27,14 +29,51 @@ impl<S: Storage, const N: usize> Session<S, N> {
         kind: Kind,
         turn: &mut Turn<'_, S>,
     ) -> Step {
-        let path = self.path.as_path();
-        let op = if kind == Kind::Directory { Op::List { path } } else { Op::Stat { path } };
-        let job = turn.server.storage.start(op, turn.server.date(turn.now));
+        let job = self.start_listing(kind, turn);
         if kind != Kind::Directory {
             // The one line is that of an entry of the directory around it.
             self.path.ascend();
         }
         self.start_transfer(job, Direction::List(format), turn)
+    }
+
+    /// Begins to list a directory, or to show what is none.
+    fn start_listing(&mut self, kind: Kind, turn: &mut Turn<'_, S>) -> Result<S::Job, Error> {
+        let path = self.path.as_path();
+        let op = if kind == Kind::Directory { Op::List { path } } else { Op::Stat { path } };
+        turn.server.storage.start(op, turn.server.date(turn.now))
+    }
+
+    /// STAT with a path (RFC 959 section 4.1.3): the listing goes over the control connection.
+    pub(super) fn begin_status(&mut self, kind: Kind, turn: &mut Turn<'_, S>) -> Step {
+        match self.start_listing(kind, turn) {
+            Ok(job) => {
+                self.work = Work::Status(job);
+                self.reply(Reply::StatusBegins, turn)
+            }
+            Err(error) => self.refuse(error, turn),
+        }
+    }
+
+    /// A line of the reply to STAT with a path; the session has seen to it that there is room.
+    pub(super) fn list_status(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let date = turn.server.date(turn.now);
+        let Work::Status(job) = &mut self.work else { return Step::Next };
+        match turn.server.storage.poll_entry(job) {
+            Poll::Pending => return Step::Leave(Action::Pending),
+            Poll::Ready(Ok(Some(entry))) => {
+                let line = list::long(&entry, date);
+                self.active = turn.now;
+                turn.control.write(line.as_deref().unwrap_or_default());
+                return Step::Next;
+            }
+            // An error in the middle can only end the list: the reply has begun.
+            Poll::Ready(Ok(None) | Err(_)) => {}
+        }
+        if let Work::Status(job) = core::mem::replace(&mut self.work, Work::Command) {
+            turn.server.storage.cancel(job);
+        }
+        self.done(Reply::StatusEnds, turn)
     }
 
     pub(super) fn retrieve(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
@@ -101,6 +140,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
             return None;
         }
         match command::parse(self.line.peek()) {
+            // STAT of a path is for between transfers (RFC 959 section 4.1.3).
+            Ok((Row { verb: Verb::Stat, .. }, path)) if !path.is_empty() => None,
             Ok((Row { immediate: true, .. }, _)) => {
                 self.active = turn.now;
                 Some(self.command(turn))
@@ -195,14 +236,4 @@ impl<S: Storage, const N: usize> Session<S, N> {
         };
         self.reply(reply, turn)
     }
-}
-
-/// The argument of LIST or NLST without the options of `ls` that clients put in front of it.
-fn without_options(argument: &[u8]) -> &[u8] {
-    let mut rest = argument.trim_ascii_start();
-    while rest.starts_with(b"-") {
-        let end = rest.iter().position(|&b| b == b' ').unwrap_or(rest.len());
-        rest = rest.get(end..).unwrap_or_default().trim_ascii_start();
-    }
-    rest
 }

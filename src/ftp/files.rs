@@ -144,6 +144,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             }
             (Then::Size, Kind::File) => self.done(Reply::Facts { size: entry.size }, turn),
             (Then::Size, _) => self.done(Reply::NotAFile, turn),
+            (Then::Status, kind) => self.begin_status(kind, turn),
             (Then::Tell, _) => {
                 let rights = self.rights.unwrap_or_default();
                 let (path, facts) = (self.path.as_path(), self.facts);

@@ -109,6 +109,16 @@ fn end(mut line: Line) -> Option<Line> {
     Some(line)
 }
 
+/// The argument of LIST or NLST without the options of `ls` that clients put in front of it.
+pub(super) fn without_options(argument: &[u8]) -> &[u8] {
+    let mut rest = argument.trim_ascii_start();
+    while rest.starts_with(b"-") {
+        let end = rest.iter().position(|&b| b == b' ').unwrap_or(rest.len());
+        rest = rest.get(end..).unwrap_or_default().trim_ascii_start();
+    }
+    rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,8 +5,10 @@ use core::net::SocketAddr;
 use super::address::{self, AddressError, protocol};
 use super::command::number;
 use super::facts::Facts;
+use super::list::without_options;
 use super::reply::{DataFault, Reply, Report};
-use super::session::{DataPort, Representation, Session, Step, Turn, Work};
+use super::session::{DataPort, Representation, Session, Step, Then, Turn, Work};
+use crate::auth::Rights;
 use crate::log::Escaped;
 use crate::service::{Action, Data, DataError};
 use crate::storage::Storage;
@@ -135,7 +137,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     pub(super) fn status(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         if !argument.is_empty() {
-            return self.reply(Reply::Unsupported, turn);
+            return self.look_up(without_options(argument), Rights::LIST, Then::Status, turn);
         }
         let transfer = match &self.work {
             Work::Transfer(transfer) => {

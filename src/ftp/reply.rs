@@ -28,6 +28,8 @@ pub(super) enum Reply<'a> {
     Features(Facts),
     Help,
     HelpOn(&'static Row),
+    StatusBegins,
+    StatusEnds,
     Facts { size: u64 },
     Modified(Timestamp),
     System,
@@ -94,6 +96,7 @@ impl Reply<'_> {
             Reply::Help => help(&mut text),
             Reply::Directory(path) => quoted(&mut text, path, "is the current directory"),
             Reply::Made(path) => quoted(&mut text, path, "created"),
+            Reply::StatusBegins => write!(text, "{}-{self}\r\n", self.code()),
             _ => write!(text, "{} {self}\r\n", self.code()),
         };
     }
@@ -105,6 +108,7 @@ impl Reply<'_> {
             Reply::Ok(_) | Reply::Selected(_) => 200,
             Reply::Superfluous => 202,
             Reply::Features(_) => 211,
+            Reply::StatusBegins | Reply::StatusEnds => 212,
             Reply::Facts { .. } | Reply::Modified(_) => 213,
             Reply::Help | Reply::HelpOn(_) => 214,
             Reply::System => 215,
@@ -194,6 +198,8 @@ impl fmt::Display for Reply<'_> {
 impl Reply<'_> {
     fn fixed_text(self) -> &'static str {
         match self {
+            Reply::StatusBegins => "Listing:",
+            Reply::StatusEnds => "End",
             Reply::Superfluous => "Not needed here",
             Reply::System => "UNIX Type: L8",
             Reply::Ready => "tinyftp ready",

@@ -79,6 +79,8 @@ pub(super) enum Work<J> {
     Passive { extended: bool },
     /// Waits for storage to do what takes a single reply.
     Single(J, Then),
+    /// Lists a path in the reply to STAT.
+    Status(J),
     /// Moves data.
     Transfer(Transfer<J>),
     /// The last reply is said.
@@ -100,6 +102,8 @@ pub(super) enum Then {
     List(Format),
     /// MLST: its facts.
     Tell,
+    /// STAT: its listing, as a reply.
+    Status,
 }
 
 /// The representation type (RFC 959 section 3.1.1).
@@ -176,7 +180,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     pub(super) fn close(&mut self, server: &mut Server<S>) {
         match core::mem::replace(&mut self.work, Work::Closing) {
-            Work::Single(job, _) => server.storage.cancel(job),
+            Work::Single(job, _) | Work::Status(job) => server.storage.cancel(job),
             Work::Transfer(transfer) => {
                 warn!("{} {}: cut off, the control connection is gone", self.peer, self.verb);
                 transfer.cancel(&mut server.storage);
@@ -195,6 +199,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
             // Whatever it waits for, storage or a client that does not read: time is up.
             (Action::Wait(_) | Action::Pending | Action::Yield, Some(end)) if end <= turn.now => {
                 if turn.control.room() >= FAREWELL_MAX {
+                    if let Work::Status(_) = self.work {
+                        Reply::StatusEnds.send(turn.control);
+                    }
                     Reply::ShuttingDown.send(turn.control);
                 }
                 Action::Close
@@ -232,6 +239,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Work::Penalty(until) => self.penalty(until, turn),
             Work::Passive { extended } => self.announce(extended, turn),
             Work::Single(..) => self.single(turn),
+            Work::Status(..) => self.list_status(turn),
             Work::Transfer(..) => self.transfer(turn),
             Work::Closing => Step::Leave(Action::Close),
         }
@@ -329,7 +337,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if row.verb != Verb::Rnto {
             self.renaming = false;
         }
-        if !row.immediate {
+        if !matches!(self.work, Work::Transfer(..)) {
             self.verb = row.verb;
         }
         if row.verb == Verb::Pass && self.rights.is_none() && !self.user.is_empty() {
