@@ -155,7 +155,6 @@ impl<S: Storage, const N: usize> Session<S, N> {
     fn open_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let Work::Transfer(transfer) = &self.work else { return Step::Next };
         let opening = Reply::Opening { what: self.verb.noun(), size: transfer.size };
-        self.active = turn.now;
         self.reply(opening, turn);
         let local_port = turn.server.config.data_port;
         match self.data {

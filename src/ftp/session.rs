@@ -61,7 +61,7 @@ pub struct Session<S: Storage, const N: usize> {
     pub(super) data: DataPort,
     /// EPSV ALL was said: nothing but EPSV may set up a data connection (RFC 2428 section 4).
     pub(super) epsv_all: bool,
-    /// When a command last came or ended.
+    /// When a line or a reply last went over the control connection.
     pub(super) active: Instant,
 }
 
@@ -260,6 +260,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     /// Answers at once: the session goes on with what it was doing.
     pub(super) fn reply(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
+        self.active = turn.now;
         reply.send(turn.control);
         Step::Next
     }
@@ -267,7 +268,6 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// Answers the command under way: the next line may come.
     pub(super) fn done(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
         self.work = Work::Command;
-        self.active = turn.now;
         self.reply(reply, turn)
     }
 
