@@ -273,6 +273,12 @@ impl<'a> Net<'a> {
         })
     }
 
+    /// How many slots are free: for connections to services, and for data connections. Those
+    /// in TIME-WAIT are not counted, although they can be had.
+    pub fn free_slots(&self) -> (usize, usize) {
+        (self.free_control.len(), self.free_data.len())
+    }
+
     /// Puts a slot, or the owner of a data slot, on the list of those to be served.
     fn mark(&mut self, slot: u16) {
         match self.slots[usize::from(slot)].role {
