@@ -1,0 +1,12 @@
+//! The network, from outside: a simulated wire with a virtual clock, and what a client, an
+//! attacker or bad luck can do on it.
+#![cfg(feature = "net")]
+
+#[path = "net/client.rs"]
+mod client;
+#[path = "net/sim.rs"]
+mod sim;
+#[path = "net/transfers.rs"]
+mod transfers;
+#[path = "net/wire.rs"]
+mod wire;

@@ -1,0 +1,95 @@
+//! Whole files over a wire that loses, reorders and doubles frames.
+
+use crate::client::{Client, Mode};
+use crate::sim::{ECHO, Faults, MS, SERVER_V4, SERVER_V6, Shape, World, pattern};
+
+const MIB: usize = 1024 * 1024;
+
+fn bad_wire(loss: u32) -> Faults {
+    Faults { latency: 2 * MS, loss, reorder: 2, duplicate: 2 }
+}
+
+/// 1 MiB down and 1 MiB up, byte for byte.
+fn both_ways(shape: Shape, faults: Faults, mode: Mode, seed: u64) {
+    let (down, up) = (pattern(MIB, seed), pattern(MIB, seed + 1000));
+    let mut w = World::with_files(shape, &[("/down", &down)]);
+    let host = w.host(100);
+    w.faults(faults, seed);
+    let mut client = Client::login(&mut w, host);
+    assert!(client.retrieve(&mut w, mode, "down") == down, "{shape:?} {faults:?} {mode:?} {seed}");
+    client.store(&mut w, mode, "up", &up);
+    w.faults(Faults::NONE, 0);
+    assert!(client.retrieve(&mut w, mode, "up") == up, "{shape:?} {faults:?} {mode:?} {seed}");
+    client.quit(&mut w);
+    w.finish();
+}
+
+#[test]
+fn a_mebibyte_over_a_good_wire() {
+    for mode in [Mode::Pasv, Mode::Port] {
+        both_ways(Shape::SMALL, Faults::NONE, mode, 1);
+        both_ways(Shape::LARGE, Faults::NONE, mode, 2);
+    }
+}
+
+#[test]
+fn a_mebibyte_out_of_order_and_twice() {
+    for (mode, seed) in [(Mode::Pasv, 3), (Mode::Port, 4)] {
+        both_ways(Shape::LARGE, bad_wire(0), mode, seed);
+    }
+}
+
+#[test]
+fn a_mebibyte_with_one_frame_in_a_hundred_lost_passive() {
+    for seed in 10..12 {
+        both_ways(Shape::LARGE, bad_wire(1), Mode::Pasv, seed);
+    }
+    both_ways(Shape::SMALL, bad_wire(1), Mode::Pasv, 12);
+}
+
+#[test]
+fn a_mebibyte_with_one_frame_in_a_hundred_lost_active() {
+    for seed in 20..22 {
+        both_ways(Shape::LARGE, bad_wire(1), Mode::Port, seed);
+    }
+    both_ways(Shape::SMALL, bad_wire(1), Mode::Port, 22);
+}
+
+#[test]
+fn a_mebibyte_with_one_frame_in_ten_lost_active() {
+    for seed in 40..42 {
+        both_ways(Shape::LARGE, bad_wire(10), Mode::Port, seed);
+    }
+}
+
+#[test]
+fn an_echo_of_256_kib() {
+    let bytes = pattern(MIB / 4, 5);
+    for shape in [Shape::SMALL, Shape::LARGE] {
+        for (loss, seed) in [(0, 50), (1, 51), (1, 52), (10, 53), (10, 54)] {
+            let mut w = World::new(shape);
+            let host = w.host(100);
+            w.faults(bad_wire(loss), seed);
+            let tcp = w.connect(host, SERVER_V4.into(), ECHO);
+            assert!(w.pump(tcp, &bytes) == bytes, "{shape:?} {loss} {seed}");
+            w.finish();
+        }
+    }
+}
+
+#[test]
+fn everything_over_ipv6() {
+    let (down, up) = (pattern(MIB / 4, 6), pattern(MIB / 4, 7));
+    let mut w = World::with_files(Shape::LARGE, &[("/down", &down)]);
+    let host = w.host(100);
+    w.faults(bad_wire(1), 6);
+    let tcp = w.connect(host, SERVER_V6.into(), ECHO);
+    assert!(w.pump(tcp, &up) == up);
+    let mut client = Client::login6(&mut w, host);
+    client.say(&mut w, "PASV", "425");
+    assert!(client.retrieve(&mut w, Mode::Epsv, "down") == down);
+    client.store(&mut w, Mode::Epsv, "up", &up);
+    assert!(client.retrieve(&mut w, Mode::Epsv, "up") == up);
+    client.quit(&mut w);
+    w.finish();
+}

@@ -1,0 +1,269 @@
+//! Frames: written, and read, with smoltcp's wire formats.
+
+use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::wire::{
+    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,
+    EthernetRepr, Icmpv4Packet, Icmpv4Repr, Icmpv6Packet, Icmpv6Repr, IpAddress, IpProtocol,
+    Ipv4Address, Ipv4Packet, Ipv4Repr, Ipv6Address, Ipv6Packet, Ipv6Repr, NdiscNeighborFlags,
+    NdiscRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+};
+
+pub type Mac = EthernetAddress;
+pub type End = (IpAddress, u16);
+
+/// A TCP segment, all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub source: End,
+    pub target: End,
+    pub syn: bool,
+    pub ack: bool,
+    pub rst: bool,
+    pub fin: bool,
+    pub seq: u32,
+    pub ack_number: u32,
+    pub window: u16,
+    pub scale: Option<u8>,
+    pub mss: Option<u16>,
+    pub sack: bool,
+    pub payload: Vec<u8>,
+}
+
+impl Segment {
+    pub fn new(source: End, target: End) -> Self {
+        Self {
+            source,
+            target,
+            syn: false,
+            ack: false,
+            rst: false,
+            fin: false,
+            seq: 0,
+            ack_number: 0,
+            window: 65_535,
+            scale: None,
+            mss: None,
+            sack: false,
+            payload: Vec::new(),
+        }
+    }
+
+    /// Its flags, as in "SYN|ACK"; a segment without any of these four is "".
+    pub fn flags(&self) -> String {
+        let flags = [(self.syn, "SYN"), (self.fin, "FIN"), (self.rst, "RST"), (self.ack, "ACK")];
+        let set: Vec<&str> = flags.iter().filter(|flag| flag.0).map(|flag| flag.1).collect();
+        set.join("|")
+    }
+
+    pub fn frame(&self, from: Mac, to: Mac) -> Vec<u8> {
+        let repr = TcpRepr {
+            src_port: self.source.1,
+            dst_port: self.target.1,
+            control: TcpControl::None,
+            seq_number: TcpSeqNumber(self.seq as i32),
+            ack_number: self.ack.then_some(TcpSeqNumber(self.ack_number as i32)),
+            window_len: self.window,
+            window_scale: self.scale,
+            max_seg_size: self.mss,
+            sack_permitted: self.sack,
+            sack_ranges: [None; 3],
+            timestamp: None,
+            payload: &self.payload,
+        };
+        let mut bytes = vec![0; repr.buffer_len()];
+        let (source, target) = (self.source.0, self.target.0);
+        let mut packet = TcpPacket::new_unchecked(&mut bytes[..]);
+        repr.emit(&mut packet, &source, &target, &ChecksumCapabilities::ignored());
+        packet.set_syn(self.syn);
+        packet.set_rst(self.rst);
+        packet.set_fin(self.fin);
+        packet.fill_checksum(&source, &target);
+        ip(source, target, IpProtocol::Tcp, &bytes, from, to)
+    }
+}
+
+/// An IP packet of either version in an Ethernet frame.
+pub fn ip(
+    source: IpAddress,
+    target: IpAddress,
+    protocol: IpProtocol,
+    payload: &[u8],
+    from: Mac,
+    to: Mac,
+) -> Vec<u8> {
+    let mut packet = vec![0; 40 + payload.len()];
+    let ethertype = match (source, target) {
+        (IpAddress::Ipv4(src_addr), IpAddress::Ipv4(dst_addr)) => {
+            packet.truncate(20 + payload.len());
+            let (next_header, payload_len) = (protocol, payload.len());
+            let repr = Ipv4Repr { src_addr, dst_addr, next_header, payload_len, hop_limit: 64 };
+            let mut view = Ipv4Packet::new_unchecked(&mut packet[..]);
+            repr.emit(&mut view, &ChecksumCapabilities::default());
+            EthernetProtocol::Ipv4
+        }
+        (IpAddress::Ipv6(src_addr), IpAddress::Ipv6(dst_addr)) => {
+            let (next_header, payload_len) = (protocol, payload.len());
+            // Neighbor discovery wants 255, and nothing else minds.
+            let repr = Ipv6Repr { src_addr, dst_addr, next_header, payload_len, hop_limit: 255 };
+            repr.emit(&mut Ipv6Packet::new_unchecked(&mut packet[..]));
+            EthernetProtocol::Ipv6
+        }
+        _ => panic!("{source} and {target} are of different versions"),
+    };
+    let header = packet.len() - payload.len();
+    packet[header..].copy_from_slice(payload);
+    ethernet(from, to, ethertype, &packet)
+}
+
+pub fn ethernet(from: Mac, to: Mac, ethertype: EthernetProtocol, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; 14 + payload.len()];
+    let repr = EthernetRepr { src_addr: from, dst_addr: to, ethertype };
+    repr.emit(&mut EthernetFrame::new_unchecked(&mut frame[..]));
+    frame[14..].copy_from_slice(payload);
+    frame
+}
+
+/// An ARP packet; a request if `to` is everybody.
+pub fn arp(from: (Ipv4Address, Mac), to: (Ipv4Address, Mac)) -> Vec<u8> {
+    let request = to.1 == Mac::BROADCAST;
+    let repr = ArpRepr::EthernetIpv4 {
+        operation: if request { ArpOperation::Request } else { ArpOperation::Reply },
+        source_hardware_addr: from.1,
+        source_protocol_addr: from.0,
+        target_hardware_addr: if request { EthernetAddress([0; 6]) } else { to.1 },
+        target_protocol_addr: to.0,
+    };
+    let mut bytes = vec![0; repr.buffer_len()];
+    repr.emit(&mut ArpPacket::new_unchecked(&mut bytes[..]));
+    ethernet(from.1, to.1, EthernetProtocol::Arp, &bytes)
+}
+
+/// A neighbor advertisement: what answers a solicitation.
+pub fn neighbor(from: (Ipv6Address, Mac), to: (Ipv6Address, Mac)) -> Vec<u8> {
+    icmpv6(
+        Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert {
+            flags: NdiscNeighborFlags::SOLICITED | NdiscNeighborFlags::OVERRIDE,
+            target_addr: from.0,
+            lladdr: Some(from.1.into()),
+        }),
+        from,
+        to,
+    )
+}
+
+pub fn ping(from: (IpAddress, Mac), to: (IpAddress, Mac), data: &[u8]) -> Vec<u8> {
+    match (from.0, to.0) {
+        (IpAddress::Ipv4(_), _) => {
+            let repr = Icmpv4Repr::EchoRequest { ident: 7, seq_no: 1, data };
+            let mut bytes = vec![0; repr.buffer_len()];
+            let mut packet = Icmpv4Packet::new_unchecked(&mut bytes[..]);
+            repr.emit(&mut packet, &ChecksumCapabilities::default());
+            ip(from.0, to.0, IpProtocol::Icmp, &bytes, from.1, to.1)
+        }
+        (IpAddress::Ipv6(source), IpAddress::Ipv6(target)) => {
+            let repr = Icmpv6Repr::EchoRequest { ident: 7, seq_no: 1, data };
+            icmpv6(repr, (source, from.1), (target, to.1))
+        }
+        _ => panic!("two versions of IP"),
+    }
+}
+
+pub fn icmpv6(repr: Icmpv6Repr<'_>, from: (Ipv6Address, Mac), to: (Ipv6Address, Mac)) -> Vec<u8> {
+    let mut bytes = vec![0; repr.buffer_len()];
+    let mut packet = Icmpv6Packet::new_unchecked(&mut bytes[..]);
+    repr.emit(&from.0, &to.0, &mut packet, &ChecksumCapabilities::default());
+    ip(from.0.into(), to.0.into(), IpProtocol::Icmpv6, &bytes, from.1, to.1)
+}
+
+/// A frame that was sent, as far as the tests ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Tcp(Segment),
+    ArpRequest(Ipv4Address),
+    ArpReply(Ipv4Address),
+    Solicit(Ipv6Address),
+    Advert(Ipv6Address),
+    Pong(IpAddress, Vec<u8>),
+    Icmp(IpAddress),
+}
+
+/// Reads a frame of the server's; it must be whole, with every checksum right.
+pub fn read(frame: &[u8]) -> Seen {
+    let frame = EthernetFrame::new_checked(frame).unwrap();
+    let caps = ChecksumCapabilities::default();
+    match frame.ethertype() {
+        EthernetProtocol::Arp => {
+            let packet = ArpPacket::new_checked(frame.payload()).unwrap();
+            let ArpRepr::EthernetIpv4 { operation, target_protocol_addr: target, .. } =
+                ArpRepr::parse(&packet).unwrap()
+            else {
+                panic!("{packet:?}")
+            };
+            match operation {
+                ArpOperation::Request => Seen::ArpRequest(target),
+                _ => Seen::ArpReply(target),
+            }
+        }
+        EthernetProtocol::Ipv4 => {
+            let packet = Ipv4Packet::new_checked(frame.payload()).unwrap();
+            let repr = Ipv4Repr::parse(&packet, &caps).unwrap();
+            let (source, target) = (repr.src_addr.into(), repr.dst_addr.into());
+            match repr.next_header {
+                IpProtocol::Tcp => read_tcp(source, target, packet.payload()),
+                IpProtocol::Icmp => {
+                    let packet = Icmpv4Packet::new_checked(packet.payload()).unwrap();
+                    match Icmpv4Repr::parse(&packet, &caps).unwrap() {
+                        Icmpv4Repr::EchoReply { data, .. } => Seen::Pong(target, data.to_vec()),
+                        _ => Seen::Icmp(target),
+                    }
+                }
+                other => panic!("the server sent {other}"),
+            }
+        }
+        EthernetProtocol::Ipv6 => {
+            let packet = Ipv6Packet::new_checked(frame.payload()).unwrap();
+            let repr = Ipv6Repr::parse(&packet).unwrap();
+            let (source, target) = (repr.src_addr.into(), repr.dst_addr.into());
+            match repr.next_header {
+                IpProtocol::Tcp => read_tcp(source, target, packet.payload()),
+                IpProtocol::Icmpv6 => {
+                    let icmp = Icmpv6Packet::new_checked(packet.payload()).unwrap();
+                    let message =
+                        Icmpv6Repr::parse(&repr.src_addr, &repr.dst_addr, &icmp, &caps).unwrap();
+                    match message {
+                        Icmpv6Repr::EchoReply { data, .. } => Seen::Pong(target, data.to_vec()),
+                        Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr, .. }) => {
+                            Seen::Solicit(target_addr)
+                        }
+                        Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert { target_addr, .. }) => {
+                            Seen::Advert(target_addr)
+                        }
+                        _ => Seen::Icmp(target),
+                    }
+                }
+                other => panic!("the server sent {other}"),
+            }
+        }
+        other => panic!("the server sent {other}"),
+    }
+}
+
+fn read_tcp(source: IpAddress, target: IpAddress, payload: &[u8]) -> Seen {
+    let packet = TcpPacket::new_checked(payload).unwrap();
+    let repr = TcpRepr::parse(&packet, &source, &target, &ChecksumCapabilities::default()).unwrap();
+    Seen::Tcp(Segment {
+        source: (source, repr.src_port),
+        target: (target, repr.dst_port),
+        syn: packet.syn(),
+        ack: packet.ack(),
+        rst: packet.rst(),
+        fin: packet.fin(),
+        seq: repr.seq_number.0 as u32,
+        ack_number: repr.ack_number.map_or(0, |number| number.0 as u32),
+        window: repr.window_len,
+        scale: repr.window_scale,
+        mss: repr.max_seg_size,
+        sack: repr.sack_permitted,
+        payload: repr.payload.to_vec(),
+    })
+}
