@@ -4,6 +4,8 @@
 
 #[path = "net/client.rs"]
 mod client;
+#[path = "net/data.rs"]
+mod data;
 #[path = "net/sim.rs"]
 mod sim;
 #[path = "net/transfers.rs"]

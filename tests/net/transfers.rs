@@ -56,6 +56,13 @@ fn a_mebibyte_with_one_frame_in_a_hundred_lost_active() {
 }
 
 #[test]
+fn a_mebibyte_with_one_frame_in_ten_lost_passive() {
+    for seed in 30..32 {
+        both_ways(Shape::LARGE, bad_wire(10), Mode::Pasv, seed);
+    }
+}
+
+#[test]
 fn a_mebibyte_with_one_frame_in_ten_lost_active() {
     for seed in 40..42 {
         both_ways(Shape::LARGE, bad_wire(10), Mode::Port, seed);
