@@ -6,6 +6,10 @@
 mod client;
 #[path = "net/data.rs"]
 mod data;
+#[path = "net/overshoot.rs"]
+mod overshoot;
+#[path = "net/raw.rs"]
+mod raw;
 #[path = "net/sim.rs"]
 mod sim;
 #[path = "net/transfers.rs"]

@@ -102,15 +102,15 @@ impl Net<'_> {
         }
         // RFC 5961 sections 3.2 and 4.2: an RST counts only with exactly the sequence number
         // that is expected, a SYN not at all. Both may come from a peer that has lost its
-        // state, or from somebody who guesses: it is asked.
-        let suspicious = segment.syn || (segment.rst && segment.sequence != slot.expected());
-        if suspicious {
-            if is_synchronized(state) {
-                self.challenge(at, now);
-            }
-            return false;
+        // state, or from somebody who guesses: it is asked. What lies past the window is no
+        // better, or it probes a window that is closed: an ACK answers that too.
+        let suspicious = segment.syn
+            || (segment.rst && segment.sequence != slot.expected())
+            || slot.overshoots(segment.sequence, segment.len);
+        if suspicious && is_synchronized(state) {
+            self.challenge(at, now);
         }
-        !slot.overshoots(segment.sequence, segment.len)
+        !suspicious
     }
 
     /// Asks the peer of a connection whether it still knows it. A peer that does not will
@@ -137,15 +137,10 @@ impl Net<'_> {
         let before = slot.state();
         let mut device = OneFrame::new(frame, answer, &self.capabilities);
         self.iface.poll_ingress_single(instant(now), &mut device, &mut slot.sockets);
-        let answered = device.answered;
         if before == State::SynSent && segment.syn {
             slot.irs = segment.sequence;
         }
         slot.follow(before, segment.rst);
-        slot.peer_window_closed = segment.window == 0;
-        if answered {
-            slot.sent();
-        }
         self.mark(at);
     }
 

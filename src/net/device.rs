@@ -7,21 +7,19 @@ use smoltcp::time::Instant;
 pub(super) struct OneFrame<'f, T> {
     frame: Option<&'f [u8]>,
     answer: Option<T>,
-    /// Whether it was answered.
-    pub answered: bool,
     capabilities: &'f DeviceCapabilities,
 }
 
 impl<'f, T: TxToken> OneFrame<'f, T> {
     pub fn new(frame: &'f [u8], answer: T, capabilities: &'f DeviceCapabilities) -> Self {
-        Self { frame: Some(frame), answer: Some(answer), answered: false, capabilities }
+        Self { frame: Some(frame), answer: Some(answer), capabilities }
     }
 }
 
 impl<'f> OneFrame<'f, Never> {
     /// Without a frame.
     pub fn none(capabilities: &'f DeviceCapabilities) -> Self {
-        Self { frame: None, answer: None, answered: false, capabilities }
+        Self { frame: None, answer: None, capabilities }
     }
 }
 
@@ -37,28 +35,22 @@ impl TxToken for Never {
 /// The frame of a [`OneFrame`].
 pub(super) struct Received<'f>(&'f [u8]);
 
-/// The answer to a [`OneFrame`].
-pub(super) struct Answer<'d, T> {
-    token: T,
-    answered: &'d mut bool,
-}
-
 impl<'f, T: TxToken> Device for OneFrame<'f, T> {
     type RxToken<'d>
         = Received<'f>
     where
         Self: 'd;
     type TxToken<'d>
-        = Answer<'d, T>
+        = T
     where
         Self: 'd;
 
-    fn receive(&mut self, _: Instant) -> Option<(Received<'f>, Answer<'_, T>)> {
+    fn receive(&mut self, _: Instant) -> Option<(Received<'f>, T)> {
         let (frame, token) = (self.frame.take()?, self.answer.take()?);
-        Some((Received(frame), Answer { token, answered: &mut self.answered }))
+        Some((Received(frame), token))
     }
 
-    fn transmit(&mut self, _: Instant) -> Option<Answer<'_, T>> {
+    fn transmit(&mut self, _: Instant) -> Option<T> {
         None
     }
 
@@ -70,13 +62,6 @@ impl<'f, T: TxToken> Device for OneFrame<'f, T> {
 impl RxToken for Received<'_> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
         f(self.0)
-    }
-}
-
-impl<T: TxToken> TxToken for Answer<'_, T> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        *self.answered = true;
-        self.token.consume(len, f)
     }
 }
 

@@ -32,8 +32,6 @@ pub(super) struct Segment {
     pub sequence: u32,
     /// Bytes of payload.
     pub len: usize,
-    /// The window field, not scaled.
-    pub window: u16,
 }
 
 impl Segment {
@@ -123,6 +121,5 @@ fn read_tcp(source: IpAddress, destination: IpAddress, segment: &[u8]) -> Frame 
         rst: segment.rst(),
         sequence: segment.seq_number().0 as u32,
         len: segment.payload().len(),
-        window: segment.window_len(),
     })
 }

@@ -189,7 +189,7 @@ impl<'a> Net<'a> {
     /// Sends what a slot has to send, but no more than its share of a turn.
     fn send<D: Device + ?Sized>(&mut self, at: u16, device: &mut D, now: Instant) {
         let (slot, now) = (&mut self.slots[usize::from(at)], instant(now));
-        if core::mem::take(&mut slot.challenge) && !slot.unscaled {
+        if core::mem::take(&mut slot.challenge) {
             // Switching keep-alive on and off makes smoltcp send one, which is what a
             // challenge ACK is: an ACK of what is expected next. With data in flight it sends
             // none, but then the data is asking already.
@@ -203,7 +203,6 @@ impl<'a> Net<'a> {
             let result = self.iface.poll_egress(now, &mut outlet, &mut slot.sockets);
             slot.follow(before, false);
             if result == PollResult::SocketStateChanged {
-                slot.sent();
                 continue;
             }
             if turn == 0 && due && !outlet.full {

@@ -11,9 +11,6 @@ use super::stream::TcpStream;
 use crate::service::{DataError, SessionId};
 use crate::time::Instant;
 
-/// The largest window that a segment without window scaling can announce.
-const UNSCALED_WINDOW: usize = 65_535;
-
 /// What a slot is used for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Role {
@@ -60,10 +57,6 @@ pub struct Slot<'a> {
     pub(super) established: bool,
     /// Whether the connection was lost, rather than closed.
     pub(super) lost: bool,
-    /// Whether the window of the handshake still counts; see [`Self::overshoots`].
-    pub(super) unscaled: bool,
-    /// Whether the peer's last window was zero.
-    pub(super) peer_window_closed: bool,
     /// Whether the peer is to show that it still knows the connection.
     pub(super) challenge: bool,
     /// When that was last asked.
@@ -83,8 +76,6 @@ impl Default for Slot<'_> {
             consumed: 0,
             established: false,
             lost: false,
-            unscaled: false,
-            peer_window_closed: false,
             challenge: false,
             challenged: None,
             links: [Link::UNLISTED; LISTS],
@@ -131,8 +122,6 @@ impl<'a> Slot<'a> {
         self.lost = false;
         self.challenge = false;
         self.challenged = None;
-        self.peer_window_closed = false;
-        self.unscaled = self.socket().recv_capacity() > UNSCALED_WINDOW;
         let socket = self.socket_mut();
         socket.set_congestion_control(CongestionControl::Reno);
         // A reply is written as a whole, and should leave at once.
@@ -164,12 +153,14 @@ impl<'a> Slot<'a> {
             .wrapping_add(fin.into())
     }
 
-    /// Whether a segment ends past the window that the peer was told in the handshake, which
-    /// is not scaled (RFC 7323 section 2.2). smoltcp takes it for a scaled one until it has
-    /// sent a window again; a segment past a large buffer would then be a panic.
+    /// Whether a segment ends past the receive buffer. No window goes that far, but smoltcp may
+    /// think so: it takes the window of its SYN or SYN|ACK, which is not scaled (RFC 7323
+    /// section 2.2), for a scaled one until it has told another; probes and keep-alives tell
+    /// none. A segment past the buffer would then be a panic.
     pub(super) fn overshoots(&self, sequence: u32, len: usize) -> bool {
-        let start = sequence.wrapping_sub(self.irs.wrapping_add(1)) as i32;
-        self.unscaled && i64::from(start) + len as i64 > UNSCALED_WINDOW as i64
+        let buffer = self.irs.wrapping_add(1).wrapping_add(self.consumed);
+        let start = sequence.wrapping_sub(buffer) as i32;
+        i64::from(start) + len as i64 > self.socket().recv_capacity() as i64
     }
 
     /// Follows the socket from a state to the one that it is in now. `reset` says that the
@@ -189,14 +180,6 @@ impl<'a> Slot<'a> {
                 _ => false,
             };
             self.lost = !ended;
-        }
-    }
-
-    /// A segment was sent: the peer knows our scaled window now, unless it was a probe of the
-    /// peer's closed window, which smoltcp does not count.
-    pub(super) fn sent(&mut self) {
-        if is_synchronized(self.state()) && !self.peer_window_closed {
-            self.unscaled = false;
         }
     }
 }

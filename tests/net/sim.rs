@@ -25,6 +25,8 @@ pub const GATEWAY_V4: Ipv4Address = Ipv4Address::new(192, 168, 69, 254);
 pub const GATEWAY_V6: Ipv6Address = Ipv6Address::new(0xfd00, 0, 0, 0, 0, 0, 0, 0xfe);
 pub const FTP: u16 = 21;
 pub const ECHO: u16 = 7;
+/// Ports from here on belong to raw peers: the stacks of hosts are not told of them.
+pub const FIRST_RAW_PORT: u16 = 60_000;
 
 /// Turns that the server may want in one and the same instant.
 const TURNS_AT_ONCE: u32 = 10_000;
@@ -375,10 +377,14 @@ impl World {
 
     /// Gives the server frames, at once and all together; says what it sends, until it waits.
     pub fn exchange(&mut self, frames: impl IntoIterator<Item = Vec<u8>>) -> Vec<Seen> {
+        self.inject(frames);
+        self.sent()
+    }
+
+    pub fn inject(&mut self, frames: impl IntoIterator<Item = Vec<u8>>) {
         self.sent.clear();
         self.server.port.inbox.extend(frames);
         self.settle();
-        self.sent()
     }
 
     /// What the server sent since it was last looked at.
@@ -457,7 +463,7 @@ impl World {
         assert!(self.turns_at_once < TURNS_AT_ONCE, "the server never waits");
         self.server.turn(now);
         for frame in std::mem::take(&mut self.server.port.outbox) {
-            self.from_server(&frame);
+            self.route(&frame);
             self.sent.push(frame);
         }
     }
@@ -477,8 +483,13 @@ impl World {
 
     // The wire.
 
-    fn from_server(&mut self, frame: &[u8]) {
+    fn route(&mut self, frame: &[u8]) {
         let to = EthernetAddress::from_bytes(&frame[..6]);
+        // The destination port of TCP over IPv4 without options.
+        let is_tcp = frame[12..14] == [8, 0] && frame[23] == 6;
+        if is_tcp && u16::from_be_bytes([frame[36], frame[37]]) >= FIRST_RAW_PORT {
+            return;
+        }
         for host in 0..self.hosts.len() {
             if to == self.hosts[host].mac || to.is_multicast() || to.is_broadcast() {
                 self.fly(Place::Host(host), frame.to_vec());
