@@ -70,7 +70,7 @@
 //!     };
 //!     let addresses: [IpCidr; 1] = [IpCidr::new(IpAddress::v4(192, 168, 69, 1), 24)];
 //!     let hardware = EthernetAddress([2, 0, 192, 168, 69, 1]);
-//!     let passive_ports = (49_152, 65_535);
+//!     let passive_ports = 49_152..=65_535;
 //!     let config =
 //!         net::Config { hardware, addresses: &addresses, gateways: &[], passive_ports, seed };
 //!     let mut net = Net::new(&config, memory, device, now())?;

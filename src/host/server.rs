@@ -52,7 +52,7 @@ impl<'o> Server<'o> {
             hardware,
             addresses: &options.addresses,
             gateways: &gateways,
-            passive_ports: options.passive_ports,
+            passive_ports: options.passive_ports.0..=options.passive_ports.1,
             seed: seed()?,
         };
         let sessions = usize::from(options.max_sessions) + SPARE_SESSIONS + ECHO_SESSIONS;

@@ -6,7 +6,7 @@ use smoltcp::socket::tcp::State;
 use smoltcp::wire::IpEndpoint;
 
 use super::index::Tuple;
-use super::slots::{Role, Session, Slot};
+use super::slots::{Kind, Role, Session};
 use super::{LINGER, Net};
 use crate::service::DataError;
 use crate::time::Instant;
@@ -16,10 +16,8 @@ impl<'a> Net<'a> {
     pub(super) fn listen(&mut self, owner: u16, session: &mut Session, now: Instant) {
         self.drop_data(session, now);
         let control = self.slots[usize::from(owner)].tuple;
-        let expected = self.choose_port().and_then(|port| {
-            let local = IpEndpoint { port, ..control.local };
-            let tuple = Tuple { local, remote: control.remote }.expectation();
-            let slot = self.take(self.control as u16).ok_or(DataError::NoSlot)?;
+        let expected = self.choose_port(control).and_then(|tuple| {
+            let slot = self.take(Kind::Data).ok_or(DataError::NoSlot)?;
             self.set_tuple(slot, tuple);
             self.slots[usize::from(slot)].role = Role::Expecting { owner };
             Ok(slot)
@@ -28,28 +26,21 @@ impl<'a> Net<'a> {
         session.fault = expected.err();
     }
 
-    /// A port of the range that no data connection uses; if there is none, one whose last
-    /// connection is in TIME-WAIT, for the peer will not use the same two ports again.
-    fn choose_port(&mut self) -> Result<u16, DataError> {
+    /// A port of the range on which no data connection is expected from the same peer, as the
+    /// tuple that expects one. Where the search begins is random.
+    fn choose_port(&mut self, control: Tuple) -> Result<Tuple, DataError> {
         let (first, last) = (*self.passive_ports.start(), *self.passive_ports.end());
         let size = u64::from(last.saturating_sub(first)) + 1;
         let start = self.secret.draw() % size;
-        let data = &self.slots[self.control..];
-        let is_free = |port: u16, slot: &Slot<'_>| match slot.role {
-            Role::Free => true,
-            _ => slot.tuple.local.port != port,
-        };
-        let is_waiting = |slot: &Slot<'_>| slot.state() == State::TimeWait;
         // Each slot takes one port at most: one try more than there are slots is enough.
-        let tries = (0..size.min(data.len() as u64 + 1))
-            .map(|step| first.wrapping_add(((start + step) % size) as u16));
-        tries
-            .clone()
-            .find(|&port| data.iter().all(|slot| is_free(port, slot)))
-            .or_else(|| {
-                let mut tries = tries;
-                tries.find(|&port| data.iter().all(|slot| is_free(port, slot) || is_waiting(slot)))
+        let data = self.slots.len() - self.control;
+        (0..size.min(data as u64 + 1))
+            .map(|step| {
+                let port = first.wrapping_add(((start + step) % size) as u16);
+                let local = IpEndpoint { port, ..control.local };
+                Tuple { local, remote: control.remote }.expectation()
             })
+            .find(|tuple| self.find(tuple).is_none())
             .ok_or(DataError::NoPort)
     }
 
@@ -72,12 +63,12 @@ impl<'a> Net<'a> {
 
     fn open_tuple(&mut self, owner: u16, tuple: Tuple, now: Instant) -> Result<u16, DataError> {
         if let Some(other) = self.find(&tuple) {
-            if self.slots[usize::from(other)].state() != State::TimeWait {
+            if !self.is_in_time_wait(other) {
                 return Err(DataError::NoPort);
             }
             self.release(other);
         }
-        let at = self.take(self.control as u16).ok_or(DataError::NoSlot)?;
+        let at = self.take(Kind::Data).ok_or(DataError::NoSlot)?;
         self.set_tuple(at, tuple);
         let mut iface = self.throw_away_interface(&tuple, now);
         let slot = &mut self.slots[usize::from(at)];

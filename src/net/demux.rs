@@ -8,7 +8,7 @@ use super::device::OneFrame;
 use super::frame::{self, Frame, Segment};
 use super::index::Tuple;
 use super::secret::interface_seed;
-use super::slots::{Role, is_synchronized};
+use super::slots::{Kind, Role, is_synchronized};
 use super::{Binding, FRAMES_A_TURN, HALF_OPEN_MAX, HANDSHAKE, Net, instant};
 use crate::time::{Duration, Instant};
 
@@ -68,9 +68,10 @@ impl Net<'_> {
             return;
         }
         match self.find(&segment.tuple) {
-            Some(slot) if segment.is_request() && self.state(slot) == State::TimeWait => {
-                // A new connection with the ports of one that has ended (RFC 1122 section
-                // 4.2.2.13).
+            Some(slot) if segment.is_request() && self.is_in_time_wait(slot) => {
+                // A new connection with the ports of one that has ended (RFC 6191). Whether its
+                // sequence numbers go on from there is not asked: the slot might have been
+                // given to somebody else already.
                 self.release(slot);
                 self.accept(segment, frame, answer, services, now);
             }
@@ -170,29 +171,28 @@ impl Net<'_> {
         }
     }
 
-    /// A free slot for a connection to a service; if there is none, one in TIME-WAIT, or the
-    /// half-open one that has been so for longest.
+    /// A free slot for a connection to a service; if there is none, the half-open one that has
+    /// been so for longest. It goes as well when there are too many of them.
     fn take_control(&mut self) -> Option<u16> {
         let half_open_max = HALF_OPEN_MAX.min(self.control / 2).max(1);
-        if self.half_open.len() >= half_open_max
-            && let Some(slot) = self.half_open.pop(self.slots)
+        if self.half_open.len() < half_open_max
+            && let Some(slot) = self.take(Kind::Control)
         {
-            self.release(slot);
-        }
-        self.take(0)
-    }
-
-    /// A free slot of the kind that slot `kind` is of, or else one in TIME-WAIT.
-    pub(super) fn take(&mut self, kind: u16) -> Option<u16> {
-        let (free, waiting, slots) = self.free_pool(kind);
-        if let Some(slot) = free.pop(slots) {
             return Some(slot);
         }
-        let slot = waiting.pop(slots)?;
+        let oldest = self.half_open.pop(self.slots)?;
+        self.release(oldest);
+        self.take(Kind::Control)
+    }
+
+    /// A free slot, or else the one that ended first.
+    pub(super) fn take(&mut self, kind: Kind) -> Option<u16> {
+        if let Some(slot) = self.free.of(kind).pop(self.slots) {
+            return Some(slot);
+        }
+        let slot = self.ended.of(kind).pop(self.slots)?;
         self.release(slot);
-        let (free, _, slots) = self.free_pool(kind);
-        free.remove(slots, slot);
-        Some(slot)
+        self.free.of(kind).pop(self.slots)
     }
 
     /// Lets a slot answer a request for a connection.
@@ -236,8 +236,10 @@ impl Net<'_> {
         iface
     }
 
-    fn state(&self, slot: u16) -> State {
-        self.slots[usize::from(slot)].state()
+    /// Whether a slot is in TIME-WAIT, and no service knows its connection any more.
+    pub(super) fn is_in_time_wait(&self, slot: u16) -> bool {
+        let slot = &self.slots[usize::from(slot)];
+        matches!(slot.role, Role::Closing { .. }) && slot.state() == State::TimeWait
     }
 
     // The index.
@@ -269,15 +271,13 @@ impl Net<'_> {
         self.timers.set(at, None);
         self.ready.remove(self.slots, at);
         self.pending.remove(self.slots, at);
+        let kind = self.kind(at);
         match self.slots[usize::from(at)].role {
             Role::HalfOpen { .. } => self.half_open.remove(self.slots, at),
-            _ => {
-                let (_, waiting, slots) = self.free_pool(at);
-                waiting.remove(slots, at);
-            }
+            _ => self.ended.of(kind).remove(self.slots, at),
         }
         self.slots[usize::from(at)].clear();
-        let (free, _, slots) = self.free_pool(at);
-        free.push(slots, at);
+        // To the front: its buffers are in memory already.
+        self.free.of(kind).push_front(self.slots, at);
     }
 }

@@ -25,7 +25,7 @@
 //! | `slots`, `index`, `timers`, `secret`, `budget` | what they say |
 //! | `stream`, `device` | between our traits and smoltcp's |
 //!
-//! Only this module names smoltcp.
+//! In the library, only this module names smoltcp.
 
 mod budget;
 mod data;
@@ -52,7 +52,7 @@ use crate::time::{Duration, Instant};
 use budget::Budget;
 use index::Index;
 use secret::Secret;
-use slots::{Pending, Pool, Ready, Role};
+use slots::{Kind, Pending, Pool, Pools, Ready, Role};
 use timers::Timers;
 
 pub use index::Bucket;
@@ -65,15 +65,16 @@ pub use timers::Timer;
 const FRAMES_A_TURN: usize = 64;
 /// Half-open connections to services at most; beyond it the oldest goes.
 const HALF_OPEN_MAX: usize = 128;
-/// How long a handshake may take.
+/// How long a handshake may take: time for two retransmissions.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// How long a connection may take to close.
+/// How long a connection may take to close: RFC 9293 sets no limit, and a peer that is gone
+/// never closes.
 const LINGER: Duration = Duration::from_secs(30);
 /// Slots that are woken when a neighbor becomes known; the others look again after a second.
 const NEIGHBOR_WAITERS: usize = 16;
 
 /// Who we are on the network.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config<'c> {
     /// Our hardware address. It must be unicast.
     pub hardware: EthernetAddress,
@@ -83,7 +84,7 @@ pub struct Config<'c> {
     pub gateways: &'c [IpAddress],
     /// First and last port for data connections that clients open. No service may have one
     /// of them.
-    pub passive_ports: (u16, u16),
+    pub passive_ports: RangeInclusive<u16>,
     /// A random number that is new at every start, and that nobody can guess: sequence
     /// numbers, ports and the index depend on it.
     pub seed: u128,
@@ -96,7 +97,7 @@ pub enum ConfigError {
     TooManyAddresses,
     /// More than one gateway for a version of IP, or more than smoltcp was compiled for.
     TooManyGateways,
-    /// An address is no unicast address.
+    /// An address, or the hardware address, is no unicast address.
     NotUnicast,
     /// The memory has no slots, or less for something than its slots need.
     Memory,
@@ -117,8 +118,8 @@ impl core::error::Error for ConfigError {}
 
 /// The memory that [`Net`] works in, lent by the caller: nothing is allocated later.
 ///
-/// The first `control` slots are for connections to services, the others for data
-/// connections. There may be 65,535 slots at most.
+/// The first `control` slots are for connections to services, of which there must be one, the
+/// others for data connections. There may be 65,534 slots at most.
 pub struct Memory<'a> {
     /// How many of the slots are for connections to services.
     pub control: usize,
@@ -137,6 +138,10 @@ pub struct Memory<'a> {
 }
 
 /// Memory for the buffers of a pool of slots: each slot gets an equal share.
+///
+/// What services write as a whole must fit the transmit buffer of a slot: for
+/// [`Ftp`](crate::ftp::Ftp), `Ftp::REPLY_MAX` bytes on the control connection, and on the data
+/// connection a line of a listing, 512 bytes and a path.
 pub struct Buffers<'a> {
     /// Where received bytes wait. A share over 65,535 bytes makes use of window scaling.
     pub receive: &'a mut [u8],
@@ -170,11 +175,11 @@ pub struct Net<'a> {
     timers: Timers<'a>,
     ready: Ready,
     pending: Pending,
-    free_control: Pool,
-    free_data: Pool,
+    free: Pools,
+    /// Slots whose connection has ended but for the peer's last word: they may be had if no
+    /// free one is left.
+    ended: Pools,
     half_open: Pool,
-    waiting_control: Pool,
-    waiting_data: Pool,
     /// Slots that wait to learn the hardware address of a neighbor.
     neighborless: heapless::Vec<u16, NEIGHBOR_WAITERS>,
     /// RST and ICMP answers that may be sent.
@@ -190,7 +195,8 @@ impl<'a> Net<'a> {
         device: &mut (impl Device + ?Sized),
         now: Instant,
     ) -> Result<Self, ConfigError> {
-        if config.addresses.iter().any(|cidr| !cidr.address().is_unicast()) {
+        let unicast = config.addresses.iter().all(|cidr| cidr.address().is_unicast());
+        if !unicast || !config.hardware.is_unicast() {
             return Err(ConfigError::NotUnicast);
         }
         let mut smoltcp_config = smoltcp::iface::Config::new(config.hardware.into());
@@ -205,25 +211,23 @@ impl<'a> Net<'a> {
             hardware: config.hardware,
             capabilities: device.capabilities(),
             secret,
-            passive_ports: config.passive_ports.0..=config.passive_ports.1,
+            passive_ports: config.passive_ports.clone(),
             slots,
             control,
             index,
             timers,
             ready: Ready::new(),
             pending: Pending::new(),
-            free_control: Pool::new(),
-            free_data: Pool::new(),
+            free: Pools::new(),
+            ended: Pools::new(),
             half_open: Pool::new(),
-            waiting_control: Pool::new(),
-            waiting_data: Pool::new(),
             neighborless: heapless::Vec::new(),
             answers: Budget::new(),
             accepting: true,
         };
         for slot in 0..net.slots.len() as u16 {
-            let (free, _, slots) = net.free_pool(slot);
-            free.push(slots, slot);
+            let kind = net.kind(slot);
+            net.free.of(kind).push(net.slots, slot);
         }
         Ok(net)
     }
@@ -263,6 +267,21 @@ impl<'a> Net<'a> {
         }
     }
 
+    /// Ends every session at once: services let go of what they hold. Nothing is sent.
+    pub fn abandon(&mut self, services: &mut [Binding<'_>]) {
+        for slot in 0..self.control as u16 {
+            if let Role::Session(session) = self.slots[usize::from(slot)].role {
+                if let Some(data) = session.data {
+                    self.release(data);
+                }
+                if let Some(binding) = services.get_mut(session.service) {
+                    binding.service.close(session.id);
+                }
+                self.release(slot);
+            }
+        }
+    }
+
     /// Whether no service has a connection any more, and every byte of theirs has been
     /// acknowledged.
     pub fn is_idle(&self) -> bool {
@@ -276,7 +295,7 @@ impl<'a> Net<'a> {
     /// How many slots are free: for connections to services, and for data connections. Those
     /// in TIME-WAIT are not counted, although they can be had.
     pub fn free_slots(&self) -> (usize, usize) {
-        (self.free_control.len(), self.free_data.len())
+        (self.free.control.len(), self.free.data.len())
     }
 
     /// Puts a slot, or the owner of a data slot, on the list of those to be served.
@@ -288,13 +307,8 @@ impl<'a> Net<'a> {
         }
     }
 
-    /// The free slots of a slot's kind, and those in TIME-WAIT, oldest first.
-    fn free_pool(&mut self, slot: u16) -> (&mut Pool, &mut Pool, &mut [Slot<'a>]) {
-        if usize::from(slot) < self.control {
-            (&mut self.free_control, &mut self.waiting_control, self.slots)
-        } else {
-            (&mut self.free_data, &mut self.waiting_data, self.slots)
-        }
+    fn kind(&self, slot: u16) -> Kind {
+        if usize::from(slot) < self.control { Kind::Control } else { Kind::Data }
     }
 }
 
@@ -328,7 +342,7 @@ fn furnish<'a>(
 ) -> Result<(&'a mut [Slot<'a>], Index<'a>, Timers<'a>), ConfigError> {
     let Memory { control, slots, sockets, timers, buckets, control_buffers, data_buffers } = memory;
     let enough = (1..usize::from(u16::MAX)).contains(&slots.len())
-        && control <= slots.len()
+        && (1..=slots.len()).contains(&control)
         && sockets.len() >= slots.len()
         && timers.len() >= slots.len()
         && buckets.len() >= 2 * slots.len();

@@ -9,7 +9,7 @@ use smoltcp::time::Duration as SmoltcpDuration;
 use smoltcp::wire::IpEndpoint;
 
 use super::device::Outlet;
-use super::slots::{Pool, Role, Session, Slot};
+use super::slots::{Role, Session, Slot};
 use super::{Binding, Net, instant};
 use crate::service::{Action, Data, DataError, Io};
 use crate::stream::Stream;
@@ -168,20 +168,19 @@ impl<'a> Net<'a> {
             let n = stream.readable().len();
             stream.consume(n);
         }
-        let waits = slot.state() == State::TimeWait;
-        if now >= until && !waits {
+        if now >= until && slot.state() != State::TimeWait {
             slot.socket_mut().abort();
         }
         self.send(at, device, now);
-        match self.slots[usize::from(at)].state() {
+        let state = self.slots[usize::from(at)].state();
+        if let State::FinWait2 | State::TimeWait = state {
+            // Everything is delivered: if need be, the slot can be had.
+            let kind = self.kind(at);
+            self.ended.of(kind).push(self.slots, at);
+        }
+        match state {
             State::Closed => self.release(at),
-            State::TimeWait => {
-                if !Pool::is_listed(self.slots, at) {
-                    let (_, waiting, slots) = self.free_pool(at);
-                    waiting.push(slots, at);
-                }
-                self.schedule(at, None, now);
-            }
+            State::TimeWait => self.schedule(at, None, now),
             _ => self.schedule(at, Some(until), now),
         }
     }
@@ -190,8 +189,8 @@ impl<'a> Net<'a> {
     fn send<D: Device + ?Sized>(&mut self, at: u16, device: &mut D, now: Instant) {
         let (slot, now) = (&mut self.slots[usize::from(at)], instant(now));
         if core::mem::take(&mut slot.challenge) {
-            // Switching keep-alive on and off makes smoltcp send one, which is what a
-            // challenge ACK is: an ACK of what is expected next. With data in flight it sends
+            // RFC 5961 section 3.2. Switching keep-alive on and off makes smoltcp send one,
+            // which is what a challenge ACK is: an ACK of what is expected next. With data in flight it sends
             // none, but then the data is asking already.
             slot.socket_mut().set_keep_alive(Some(SmoltcpDuration::from_secs(1)));
             slot.socket_mut().set_keep_alive(None);
@@ -208,7 +207,9 @@ impl<'a> Net<'a> {
             if turn == 0 && due && !outlet.full {
                 // The neighbor is not known yet. With the list full the slot is looked at
                 // again when smoltcp asks for the neighbor once more.
-                let _ = self.neighborless.push(at);
+                if !self.neighborless.contains(&at) {
+                    let _ = self.neighborless.push(at);
+                }
             }
             if outlet.full {
                 break;

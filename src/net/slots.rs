@@ -195,9 +195,38 @@ const LISTS: usize = 3;
 pub(super) type Ready = List<0>;
 /// The list of sessions that wait for something besides the network.
 pub(super) type Pending = List<1>;
-/// A list of slots that may be had: free, half-open or in TIME-WAIT. A slot is in one of
-/// them at most.
+/// A list of slots that may be had: free, half-open or ended. A slot is in one of them at
+/// most.
 pub(super) type Pool = List<2>;
+
+/// What a slot is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Connections to services.
+    Control,
+    /// Data connections.
+    Data,
+}
+
+/// A pool for each kind of slot.
+#[derive(Debug)]
+pub(super) struct Pools {
+    pub control: Pool,
+    pub data: Pool,
+}
+
+impl Pools {
+    pub const fn new() -> Self {
+        Self { control: Pool::new(), data: Pool::new() }
+    }
+
+    pub fn of(&mut self, kind: Kind) -> &mut Pool {
+        match kind {
+            Kind::Control => &mut self.control,
+            Kind::Data => &mut self.data,
+        }
+    }
+}
 
 /// A slot's neighbors in a list.
 #[derive(Clone, Copy, Debug)]
@@ -245,7 +274,22 @@ impl<const LINK: usize> List<LINK> {
         self.len += 1;
     }
 
-    /// Takes the slot that has been there longest.
+    /// Adds a slot at the front, unless it is in a list of this kind already.
+    pub fn push_front(&mut self, slots: &mut [Slot<'_>], slot: u16) {
+        if Self::is_listed(slots, slot) {
+            return;
+        }
+        slots[usize::from(slot)].links[LINK] =
+            Link { previous: NOBODY, next: self.first, listed: true };
+        match self.first {
+            NOBODY => self.last = slot,
+            first => slots[usize::from(first)].links[LINK].previous = slot,
+        }
+        self.first = slot;
+        self.len += 1;
+    }
+
+    /// Takes the slot at the front.
     pub fn pop(&mut self, slots: &mut [Slot<'_>]) -> Option<u16> {
         let slot = (self.first != NOBODY).then_some(self.first)?;
         self.remove(slots, slot);
@@ -295,6 +339,12 @@ mod tests {
                 1 if model.contains(&slot) => {
                     model.retain(|&other| other != slot);
                     list.remove(&mut slots, slot);
+                }
+                3 => {
+                    list.push_front(&mut slots, slot);
+                    if !model.contains(&slot) {
+                        model.push_front(slot);
+                    }
                 }
                 _ => {
                     list.push(&mut slots, slot);

@@ -195,7 +195,7 @@ impl Server {
             hardware: SERVER_MAC,
             addresses: &addresses,
             gateways: &[GATEWAY_V4.into(), GATEWAY_V6.into()],
-            passive_ports: shape.passive_ports,
+            passive_ports: shape.passive_ports.0..=shape.passive_ports.1,
             seed: shape.seed,
         };
         let net = Net::new(&config, memory(shape), &mut port, instant(now)).unwrap();
