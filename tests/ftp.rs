@@ -78,6 +78,7 @@ transcripts! {
     passive
     passive_address
     passive_fails
+    passive_unclaimed
     penalty_ends
     quit
     quit_during_transfer

@@ -41,7 +41,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     fn start_listing(&mut self, kind: Kind, turn: &mut Turn<'_, S>) -> Result<S::Job, Error> {
         let path = self.path.as_path();
         let op = if kind == Kind::Directory { Op::List { path } } else { Op::Stat { path } };
-        turn.server.storage.start(op, turn.server.date(turn.now))
+        turn.start(op)
     }
 
     /// STAT with a path (RFC 959 section 4.1.3): the listing goes over the control connection.
@@ -82,7 +82,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             return step;
         }
         let op = Op::Read { path: self.path.as_path(), offset };
-        let job = turn.server.storage.start(op, turn.server.date(turn.now));
+        let job = turn.start(op);
         let convert = self.is_ascii().then(Default::default);
         self.start_transfer(job, Direction::Retrieve(convert), turn)
     }
@@ -97,7 +97,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             return step;
         }
         let op = Op::Write { path: self.path.as_path(), keep };
-        let job = turn.server.storage.start(op, turn.server.date(turn.now));
+        let job = turn.start(op);
         let convert = self.is_ascii().then(Default::default);
         self.start_transfer(job, Direction::Store(convert), turn)
     }
@@ -158,7 +158,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.reply(opening, turn);
         let local_port = turn.server.config.data_port;
         match self.data {
-            DataPort::Passive => Step::Next,
+            DataPort::Passive { .. } => Step::Next,
             DataPort::Active(remote) => Step::Leave(Action::Connect { remote, local_port }),
             DataPort::Default => Step::Leave(Action::Connect { remote: self.peer, local_port }),
         }
@@ -195,17 +195,15 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn end_transfer(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) {
         let work = core::mem::replace(&mut self.work, Work::Command);
         if let Work::Transfer(transfer) = work {
-            let verb = self.verb;
-            let (path, bytes) = (Escaped(self.path.as_path().as_bytes()), transfer.bytes);
+            let (peer, verb, bytes) = (self.peer, self.verb, transfer.bytes);
+            // The name comes last, so that none can look like more of the line.
+            let path = Escaped(self.path.as_path().as_bytes());
             let seconds = turn.now.since(transfer.started).as_secs_f32();
-            let rate = bytes as f32 / seconds.max(1e-6) / 1e6;
+            let rate = bytes as f32 / seconds.max(1e-6) / 1e3;
             if reply.code() < 400 {
-                info!(
-                    "{} {verb} {path}: {bytes} bytes in {seconds:.3} s, {rate:.1} MB/s",
-                    self.peer
-                );
+                info!("{peer} {verb} {bytes} bytes in {seconds:.3} s, {rate:.1} kB/s: {path}");
             } else {
-                warn!("{} {verb} {path}: {reply}, after {bytes} bytes", self.peer);
+                warn!("{peer} {verb} {reply}, after {bytes} bytes: {path}");
             }
             transfer.cancel(&mut turn.server.storage);
         }

@@ -63,7 +63,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if let Err(step) = self.admit(argument, needed, turn) {
             return step;
         }
-        let job = turn.server.storage.start(op(self.path.as_path()), turn.server.date(turn.now));
+        let job = turn.start(op(self.path.as_path()));
         self.begin(job, then, turn)
     }
 
@@ -84,7 +84,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn refuse(&mut self, error: Error, turn: &mut Turn<'_, S>) -> Step {
         let reply = Reply::Failed(error);
         let path = Escaped(self.path.as_path().as_bytes());
-        info!("{} {} {path}: {reply}", self.peer, self.verb);
+        info!("{} {} refused, {reply}: {path}", self.peer, self.verb);
         self.reject(reply, turn)
     }
 
@@ -124,7 +124,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Then::Done(what) => Reply::Done(what),
             _ => Reply::Made(path),
         };
-        info!("{} {} {}: {reply}", self.peer, self.verb, Escaped(path.as_bytes()));
+        info!("{} {} {reply}: {}", self.peer, self.verb, Escaped(path.as_bytes()));
         reply.send(turn.control);
         self.active = turn.now;
         Step::Next
@@ -178,9 +178,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if let Err(step) = self.admit(argument, Rights::RENAME, turn) {
             return step;
         }
-        info!("{} rename {}", self.peer, Escaped(from.as_path().as_bytes()));
+        info!("{} RNFR: {}", self.peer, Escaped(from.as_path().as_bytes()));
         let op = Op::Rename { from: from.as_path(), to: self.path.as_path() };
-        let job = turn.server.storage.start(op, turn.server.date(turn.now));
+        let job = turn.start(op);
         self.begin(job, Then::Done("Renamed"), turn)
     }
 }

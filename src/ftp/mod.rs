@@ -69,6 +69,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// How long a data connection may take to come about.
     pub connect_timeout: Duration,
+    /// How long after PASV or EPSV a client has to say what the data connection is for.
+    pub claim_timeout: Duration,
     /// The address to announce in the reply to PASV, if it is not the one that the client
     /// reached: that of the router in front.
     pub passive_address: Option<Ipv4Addr>,
@@ -85,6 +87,7 @@ impl Default for Config {
             max_sessions: 16,
             idle_timeout: Duration::from_secs(300),
             connect_timeout: Duration::from_secs(30),
+            claim_timeout: Duration::from_secs(60),
             passive_address: None,
             data_port: 20,
             start: Timestamp(0),

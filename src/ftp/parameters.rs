@@ -21,27 +21,27 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if !self.local.is_ipv4() {
             return self.reply(Reply::UsePassiveSix, turn);
         }
-        self.listen(false)
+        self.listen(false, turn)
     }
 
     pub(super) fn epsv(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let ours = protocol(self.local.ip());
         match argument.trim_ascii() {
-            b"" => self.listen(true),
+            b"" => self.listen(true, turn),
             all if all.eq_ignore_ascii_case(b"ALL") => {
                 self.epsv_all = true;
                 self.reply(Reply::Ok("EPSV only from now on"), turn)
             }
             digits => match number(digits) {
-                Some(n) if n == ours => self.listen(true),
+                Some(n) if n == ours => self.listen(true, turn),
                 Some(_) => self.reply(Reply::UseProtocol(ours), turn),
                 None => self.reply(Reply::BadArgument("EPSV takes 1, 2 or ALL"), turn),
             },
         }
     }
 
-    fn listen(&mut self, extended: bool) -> Step {
-        self.data = DataPort::Passive;
+    fn listen(&mut self, extended: bool, turn: &Turn<'_, S>) -> Step {
+        self.data = DataPort::Passive { until: turn.now + turn.server.config.claim_timeout };
         self.work = Work::Passive { extended };
         Step::Leave(Action::Listen)
     }

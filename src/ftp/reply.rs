@@ -1,6 +1,6 @@
 //! Replies: every code and text, and the only place that writes them.
 //!
-//! Codes are those of RFC 959 section 4.2, RFC 2228, 2389, 2428 and 3659. Each reply is
+//! Codes are those of RFC 959 section 4.2, RFC 2389, 2428 and 3659. Each reply is
 //! queued as a whole, so that it leaves in one segment where it fits one.
 
 use core::fmt::{self, Write};
@@ -225,7 +225,28 @@ impl Reply<'_> {
             Reply::NoRight => "Permission denied: this account may not do that",
             Reply::NotAFile => "Not a plain file",
             Reply::AsciiSize => "SIZE is not known in TYPE A, use TYPE I",
-            _ => "",
+            // These are written by `send` and `fmt`.
+            Reply::Opening { .. }
+            | Reply::Ok(_)
+            | Reply::Features(_)
+            | Reply::Help
+            | Reply::HelpOn(_)
+            | Reply::Facts { .. }
+            | Reply::Modified(_)
+            | Reply::Passive(..)
+            | Reply::ExtendedPassive(_)
+            | Reply::Done(_)
+            | Reply::Directory(_)
+            | Reply::Made(_)
+            | Reply::Entry(..)
+            | Reply::Selected(_)
+            | Reply::RestartAt(_)
+            | Reply::NoDataConnection(_)
+            | Reply::Aborted(_)
+            | Reply::BadArgument(_)
+            | Reply::OutOfOrder(_)
+            | Reply::UseProtocol(_)
+            | Reply::Failed(_) => "",
         }
     }
 }
@@ -249,7 +270,7 @@ fn storage_text(error: Error) -> &'static str {
 fn data_fault(fault: DataFault) -> &'static str {
     match fault {
         DataFault::Net(DataError::NoSlot) => "All data connections are in use, try again",
-        DataFault::Net(DataError::NoPort) => "All passive ports are in use, try again",
+        DataFault::Net(DataError::NoPort) => "All ports for data connections are in use, try again",
         DataFault::Net(DataError::Unreachable) => "No route to your data port",
         DataFault::Net(DataError::Refused) => "Your data port did not accept the connection",
         DataFault::TimedOut => "You did not open the data connection in time",

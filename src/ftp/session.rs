@@ -17,7 +17,7 @@ use super::reply::Reply;
 use super::transfer::Transfer;
 use crate::auth::{Authenticator, Rights};
 use crate::service::{Action, Data, SessionId};
-use crate::storage::Storage;
+use crate::storage::{Error, Op, Storage};
 use crate::stream::{Status, Stream};
 use crate::time::Instant;
 
@@ -125,8 +125,8 @@ pub(super) enum DataPort {
     Default,
     /// Where PORT or EPRT says.
     Active(SocketAddr),
-    /// PASV or EPSV was said: the client opens it.
-    Passive,
+    /// PASV or EPSV was said: the client opens it. It has until then to use it.
+    Passive { until: Instant },
 }
 
 /// What a step of a session leads to.
@@ -144,6 +144,13 @@ pub(super) struct Turn<'t, S> {
     pub control: &'t mut dyn Stream,
     pub data: Data<'t>,
     pub now: Instant,
+}
+
+impl<S: Storage> Turn<'_, S> {
+    /// Begins a storage operation.
+    pub fn start(&mut self, op: Op<'_>) -> Result<S::Job, Error> {
+        self.server.storage.start(op, self.server.date(self.now))
+    }
 }
 
 impl<S: Storage, const N: usize> Default for Session<S, N> {
@@ -193,6 +200,10 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// Takes steps until there is nothing to do, but no more than its share.
     pub(super) fn poll(&mut self, turn: &mut Turn<'_, S>, reply_max: usize) -> Action {
         if turn.control.status() == Status::Broken {
+            return Action::Close;
+        }
+        if matches!(self.work, Work::Greet) && turn.control.room() < reply_max {
+            warn!("{} refused: control transmit buffers must hold {reply_max} bytes", self.peer);
             return Action::Close;
         }
         match (self.steps(turn, reply_max), turn.server.stops_at) {
@@ -309,7 +320,14 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     fn wait_for_line(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        let deadline = self.active + turn.server.config.idle_timeout;
+        let mut deadline = self.active + turn.server.config.idle_timeout;
+        if let DataPort::Passive { until } = self.data {
+            // Nobody else can have the data connection meanwhile.
+            if turn.now >= until {
+                return self.drop_data(turn);
+            }
+            deadline = deadline.min(until);
+        }
         if turn.now < deadline {
             return Step::Leave(Action::Wait(Some(deadline)));
         }

@@ -136,6 +136,7 @@ impl<J> Transfer<J> {
     /// data connection, and then `stall` between any two movements.
     pub fn deadline(&self, connect: Duration, stall: Duration) -> (Instant, Outcome) {
         match self.stage {
+            // While it opens, it waits for storage and not for the peer.
             Stage::Opening | Stage::Connecting => {
                 (self.progress + connect, Outcome::NoConnection(DataFault::TimedOut))
             }
@@ -285,22 +286,24 @@ impl<J> Transfer<J> {
                 }
                 Piece::HoldCr => Poll::Ready(Ok(1)),
                 Piece::Store(bytes) => storage.poll_write(&mut self.job, bytes),
-                Piece::StoreCr => match storage.poll_write(&mut self.job, b"\r") {
-                    Poll::Ready(Ok(n)) if n > 0 => {
+                Piece::StoreCr => {
+                    let stored = storage.poll_write(&mut self.job, b"\r");
+                    if matches!(stored, Poll::Ready(Ok(1..))) {
                         convert.iter_mut().for_each(ToStorage::stored_cr);
-                        Poll::Ready(Ok(0))
+                        continue;
                     }
-                    other => other,
-                },
+                    stored
+                }
             };
             match taken {
                 Poll::Pending => return Progress::Pending,
                 Poll::Ready(Err(error)) => return over(Outcome::Storage(error)),
+                // Storage did its share of something else.
+                Poll::Ready(Ok(0)) => return Progress::More,
                 Poll::Ready(Ok(n)) => {
                     stream.consume(n);
                     self.bytes += n as u64;
-                    // A piece that stored nothing counts too, so that the loop is bounded.
-                    moved += n.max(1024);
+                    moved += n;
                 }
             }
         }

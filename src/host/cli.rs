@@ -34,7 +34,12 @@ pub struct Options {
     pub root: Option<PathBuf>,
 
     /// Account, read-only with :ro; may be repeated
-    #[arg(long = "user", value_name = "NAME:PASSWORD[:ro]", value_parser = user)]
+    // Read in a second step: clap would print a bad one, and with it a password.
+    #[arg(long = "user", value_name = "NAME:PASSWORD[:ro]")]
+    user: Vec<String>,
+
+    /// The accounts.
+    #[arg(skip)]
     pub users: Vec<User>,
 
     /// What anonymous may do [default: rw in memory, ro with --root, off with --user]
@@ -99,13 +104,21 @@ impl Options {
     /// The options of this program's command line. Ends the program if they are wrong, or
     /// only help was wanted.
     pub fn from_command_line() -> Self {
-        Self::try_parse().unwrap_or_else(|error| {
-            if error.use_stderr() {
-                eprintln!("tinyftp: {}", one_line(&error.render().to_string()));
-                std::process::exit(2);
-            }
-            error.exit()
-        })
+        let error = match Self::try_parse() {
+            Ok(options) => match options.with_users() {
+                Ok(options) => return options,
+                Err(error) => format!("--user: {error} (see --help)"),
+            },
+            Err(error) if error.use_stderr() => one_line(&error.render().to_string()),
+            Err(help) => help.exit(),
+        };
+        eprintln!("tinyftp: {error}");
+        std::process::exit(2);
+    }
+
+    fn with_users(mut self) -> Result<Self, String> {
+        self.users = self.user.iter().map(|text| user(text)).collect::<Result<_, _>>()?;
+        Ok(self)
     }
 
     /// What anonymous may do, if it may log in.
@@ -187,7 +200,8 @@ mod tests {
 
     fn parse(arguments: &[&str]) -> Result<Options, String> {
         let arguments = ["tinyftp"].iter().chain(arguments);
-        Options::try_parse_from(arguments).map_err(|error| error.to_string())
+        let options = Options::try_parse_from(arguments).map_err(|error| error.to_string())?;
+        options.with_users()
     }
 
     #[test]

@@ -5,20 +5,21 @@
 //! done by that name in its parent directory, which was opened so. Thus deleting, renaming or
 //! overwriting what is a symbolic link concerns the link itself, never what it leads to.
 //!
-//! An upload goes to a hidden file in the same directory, which is renamed at the commit.
+//! An upload goes to a file without a name, which gets a hidden one at the commit and is renamed
+//! at once. Where the file system has no such files, it is hidden from the start.
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::task::Poll;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 use tinyftp::storage::{Entry, Error, Keep, Kind, Op, Path, Storage};
 use tinyftp::time::Timestamp;
 
 /// Bytes that the kernel copies in one poll, at most, of what an upload keeps.
-const COPY_BYTES: u64 = 8 << 20;
+const COPY_BYTES: u64 = 1 << 20;
 
 /// The same where the kernel does not copy by itself.
 const COPY_BUFFER: usize = 256 << 10;
@@ -32,6 +33,9 @@ const RACES: usize = 16;
 /// An offset past the end. No call on a regular file gives this error.
 const BAD_OFFSET: Errno = Errno::SPIPE;
 
+/// Where the kernel shows the descriptors of this process.
+const DESCRIPTORS: &str = "/proc/self/fd";
+
 /// What begins and ends the name of an upload that is not committed.
 const TEMPORARY: (&str, &str) = (".tinyftp-", ".part");
 
@@ -42,6 +46,8 @@ pub struct Disk {
     /// Tells the uploads of this run from what a run that crashed has left.
     run: u64,
     uploads: u64,
+    /// Whether an open file can be named by its descriptor, and so given a name.
+    names_descriptors: bool,
 }
 
 /// An operation of a [`Disk`] under way.
@@ -72,6 +78,8 @@ struct Upload {
     directory: OwnedFd,
     name: Vec<u8>,
     temporary: String,
+    /// Whether the file has not even that name before the commit.
+    is_nameless: bool,
     file: OwnedFd,
     size: u64,
     kept: Option<Kept>,
@@ -89,7 +97,8 @@ impl Disk {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(root, flags, Mode::empty())?;
         let run = getrandom::u64().map_err(io::Error::other)?;
-        let disk = Self { root, run, uploads: 0 };
+        let names_descriptors = std::path::Path::new(DESCRIPTORS).is_dir();
+        let disk = Self { root, run, uploads: 0, names_descriptors };
         match disk.open_beneath(b".", flags) {
             Ok(_) => Ok(disk),
             Err(Errno::NOSYS) => Err(io::Error::new(
@@ -156,11 +165,19 @@ impl Disk {
         let replaced = self.replaceable(path)?;
         let kept = self.kept(path, keep)?;
         let temporary = self.next_temporary();
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o666);
-        let file = rustix::fs::openat(&directory, &temporary, flags, mode)?;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let nameless = rustix::fs::openat(&directory, ".", flags | OFlags::TMPFILE, mode);
+        let is_nameless = self.names_descriptors && nameless.is_ok();
+        let file = match nameless {
+            Ok(file) if is_nameless => file,
+            _ => {
+                let flags = flags | OFlags::CREATE | OFlags::EXCL;
+                rustix::fs::openat(&directory, &temporary, flags, mode)?
+            }
+        };
         let name = name.to_vec();
-        let upload = Upload { directory, name, temporary, file, size: 0, kept };
+        let upload = Upload { directory, name, temporary, is_nameless, file, size: 0, kept };
         if let Some(mode) = replaced {
             // Where that is not possible the new file has the mode of any new file.
             let _ = rustix::fs::fchmod(&upload.file, mode);
@@ -254,7 +271,8 @@ impl Disk {
         let path = Path::new(&path)?;
         let stat = listing.directory.fd();
         match stat.and_then(|directory| self.stat(directory, name, path)) {
-            Err(Errno::NOENT) => Some(Ok(None)),
+            // What has gone meanwhile, or may not be looked at, leaves the others to be listed.
+            Err(Errno::NOENT | Errno::ACCESS | Errno::PERM) => Some(Ok(None)),
             stat => Some(stat.map(Some)),
         }
     }
@@ -405,6 +423,11 @@ impl Upload {
     }
 
     fn commit(self) -> Result<(), Errno> {
+        if self.is_nameless {
+            let file = format!("{DESCRIPTORS}/{}", self.file.as_raw_fd());
+            let follow = AtFlags::SYMLINK_FOLLOW;
+            rustix::fs::linkat(CWD, file, &self.directory, &self.temporary, follow)?;
+        }
         rustix::fs::renameat(&self.directory, &self.temporary, &self.directory, &self.name)
     }
 }
@@ -508,6 +531,33 @@ mod tests {
         let mut copied = vec![0; content.len() + 1];
         assert_eq!(rustix::io::pread(&to, &mut copied, 0), Ok(content.len()));
         assert!(copied[..content.len()] == content);
+    }
+
+    #[test]
+    fn an_upload_has_a_hidden_name_where_it_must_have_one() {
+        let root = std::env::temp_dir().join(format!("tinyftp-disk-{}", std::process::id()));
+        std::fs::create_dir(&root).unwrap();
+        let mut disk = Disk::open(&root).unwrap();
+        disk.names_descriptors = false;
+        let names = || {
+            let entries = std::fs::read_dir(&root).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        };
+        let path = Path::new(b"/a").unwrap();
+        for end in ["commit", "cancel"] {
+            let op = Op::Write { path, keep: Keep::Nothing };
+            let mut job = disk.start(op, Timestamp(0)).unwrap();
+            assert_eq!(disk.poll_write(&mut job, end.as_bytes()), Poll::Ready(Ok(6)));
+            let during: Vec<String> = names();
+            assert!(during.iter().any(|name| is_temporary(name.as_bytes())), "{during:?}");
+            match end {
+                "commit" => assert_eq!(disk.poll_finish(&mut job), Poll::Ready(Ok(()))),
+                _ => disk.cancel(job),
+            }
+            assert_eq!(names(), ["a"]);
+            assert_eq!(std::fs::read(root.join("a")).unwrap(), b"commit");
+        }
+        std::fs::remove_dir_all(root).unwrap();
     }
 
     #[test]

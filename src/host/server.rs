@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use log::info;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use tinyftp::auth::{Account, Accounts, Rights};
 use tinyftp::ftp::{self, Ftp};
@@ -44,6 +45,7 @@ impl<'o> Server<'o> {
     /// Opens the device and sets the network up on it.
     pub fn open(options: &'o Options, clock: Clock) -> Result<Self, String> {
         check_ports(options)?;
+        raise_descriptor_limit();
         let signals = Signals::catch().map_err(|error| format!("no signals: {error}"))?;
         let mut tap = Tap::open(&options.tap)?;
         let hardware = hardware_address(&options.addresses);
@@ -140,6 +142,13 @@ impl<'o> Server<'o> {
 
     /// Serves until a signal comes.
     pub fn run(mut self, services: &mut [Binding<'_>]) -> Result<(), String> {
+        let result = self.serve(services);
+        // However it ended: uploads that are under way leave nothing behind.
+        self.net.abandon(services);
+        result
+    }
+
+    fn serve(&mut self, services: &mut [Binding<'_>]) -> Result<(), String> {
         let mut stops_at = None;
         loop {
             let now = self.clock.now();
@@ -197,6 +206,13 @@ fn check_ports(options: &Options) -> Result<(), String> {
         Some(port) => Err(format!("port {port} is also in --passive-ports {first}-{last}")),
         None => Ok(()),
     }
+}
+
+/// Each upload and download has a file open, each upload its directory too. As far as this
+/// process may, it makes room for all of them.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn describe(rights: Rights) -> &'static str {
