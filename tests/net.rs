@@ -10,6 +10,8 @@ mod data;
 mod overshoot;
 #[path = "net/raw.rs"]
 mod raw;
+#[path = "net/requests.rs"]
+mod requests;
 #[path = "net/sim.rs"]
 mod sim;
 #[path = "net/transfers.rs"]
