@@ -138,6 +138,10 @@ impl<'a> Slot<'a> {
         socket.abort();
         let _ = socket.listen(1);
         socket.close();
+        // The set remembers the neighbor that the socket waited for; the next connection must
+        // not wait for it too.
+        let socket = self.sockets.remove(SocketHandle::default());
+        self.sockets.add(socket);
     }
 
     /// The sequence number that the peer's next byte, or FIN, or RST has.

@@ -144,6 +144,22 @@ fn ten_thousand_spoofed_syns_stop_nobody() {
     }
 }
 
+#[test]
+fn spoofed_neighbors_that_are_not_there_delay_nobody() {
+    // Their hardware address is asked for, and nobody answers: the slots that waited for it
+    // are used again, and the next connection must not wait too.
+    let mut w = world(Shape { control: 2, ..Shape::SMALL });
+    for n in 100..140 {
+        let spoofed =
+            Peer { me: (Ipv4Address::new(192, 168, 69, n).into(), 1234), ..Peer::new(1, ECHO) };
+        w.inject([spoofed.frame(&spoofed.syn())]);
+    }
+    let mut peer = Peer::new(60_001, ECHO);
+    peer.connect(&mut w);
+    assert_eq!(peer.say(&mut w, b"hello")[0].payload, b"hello");
+    w.finish();
+}
+
 // Trap 4.
 
 #[test]
