@@ -2,16 +2,22 @@
 //! attacker or bad luck can do on it.
 #![cfg(feature = "net")]
 
+#[path = "net/answers.rs"]
+mod answers;
 #[path = "net/client.rs"]
 mod client;
 #[path = "net/data.rs"]
 mod data;
+#[path = "net/isn.rs"]
+mod isn;
 #[path = "net/overshoot.rs"]
 mod overshoot;
 #[path = "net/raw.rs"]
 mod raw;
 #[path = "net/requests.rs"]
 mod requests;
+#[path = "net/resets.rs"]
+mod resets;
 #[path = "net/sim.rs"]
 mod sim;
 #[path = "net/transfers.rs"]
