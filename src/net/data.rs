@@ -70,9 +70,11 @@ impl<'a> Net<'a> {
         }
         let at = self.take(Kind::Data).ok_or(DataError::NoSlot)?;
         self.set_tuple(at, tuple);
-        let mut iface = self.throw_away_interface(&tuple, now);
+        let isn = self.secret.sequence_number(&tuple, now);
+        let mut iface = self.throw_away_interface(isn, now);
         let slot = &mut self.slots[usize::from(at)];
         slot.renew(Role::Data { owner }, None);
+        slot.iss = isn;
         let connected = slot.socket_mut().connect(iface.context(), tuple.remote, tuple.local);
         if connected.is_err() {
             self.release(at);

@@ -75,20 +75,22 @@ impl Net<'_> {
                 self.release(slot);
                 self.accept(segment, frame, answer, services, now);
             }
+            Some(slot) if self.slots[usize::from(slot)].is_stray(segment) => {
+                self.refuse(segment, frame, answer, now);
+            }
             Some(slot) => {
                 if self.admits(slot, segment, now) {
                     self.feed(slot, segment, frame, answer, now);
                 }
             }
             None if segment.is_request() => self.accept(segment, frame, answer, services, now),
-            None if segment.rst => {}
-            None => self.refuse(frame, answer, now),
+            None => self.refuse(segment, frame, answer, now),
         }
     }
 
-    /// Answers with RST, if not too many were answered so already.
-    fn refuse(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
-        if self.answers.take(now) {
+    /// Answers with RST, unless it is one, if not too many were answered so already.
+    fn refuse(&mut self, segment: &Segment, frame: &[u8], answer: impl TxToken, now: Instant) {
+        if !segment.rst && self.answers.take(now) {
             self.answer_frame(frame, answer, now);
         }
     }
@@ -163,7 +165,7 @@ impl Net<'_> {
         let port = segment.tuple.local.port;
         let service = services.iter().position(|binding| binding.port == port);
         let Some(service) = service.filter(|_| self.accepting) else {
-            return self.refuse(frame, answer, now);
+            return self.refuse(segment, frame, answer, now);
         };
         // Without a slot the request is dropped: the peer will try again.
         if let Some(slot) = self.take_control() {
@@ -206,9 +208,11 @@ impl Net<'_> {
         now: Instant,
     ) {
         self.set_tuple(at, segment.tuple);
-        let mut iface = self.throw_away_interface(&segment.tuple, now);
+        let isn = self.secret.sequence_number(&segment.tuple, now);
+        let mut iface = self.throw_away_interface(isn, now);
         let slot = &mut self.slots[usize::from(at)];
         slot.renew(role, Some(HANDSHAKE.into()));
+        slot.iss = isn;
         slot.irs = segment.sequence;
         // The socket is closed and the port is not zero: this cannot fail.
         let _ = slot.socket_mut().listen(segment.tuple.local);
@@ -221,10 +225,8 @@ impl Net<'_> {
         self.mark(at);
     }
 
-    /// An interface whose first connection begins with the sequence number that is meant for
-    /// this 4-tuple at this time.
-    pub(super) fn throw_away_interface(&self, tuple: &Tuple, now: Instant) -> Interface {
-        let isn = self.secret.sequence_number(tuple, now);
+    /// An interface whose first connection begins with this sequence number.
+    pub(super) fn throw_away_interface(&self, isn: u32, now: Instant) -> Interface {
         let mut config = smoltcp::iface::Config::new(self.hardware.into());
         config.random_seed = interface_seed(isn);
         let mut device = OneFrame::none(&self.capabilities);

@@ -30,6 +30,8 @@ pub(super) struct Segment {
     pub rst: bool,
     /// The sequence number of its first byte, or of its SYN.
     pub sequence: u32,
+    /// What it acknowledges, if it is an ACK.
+    pub acknowledgment: u32,
     /// Bytes of payload.
     pub len: usize,
 }
@@ -120,6 +122,7 @@ fn read_tcp(source: IpAddress, destination: IpAddress, segment: &[u8]) -> Frame 
         ack: segment.ack(),
         rst: segment.rst(),
         sequence: segment.seq_number().0 as u32,
+        acknowledgment: segment.ack_number().0 as u32,
         len: segment.payload().len(),
     })
 }

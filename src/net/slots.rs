@@ -6,6 +6,7 @@ use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpEndpoint, Ipv4Address};
 
+use super::frame::Segment;
 use super::index::Tuple;
 use super::stream::TcpStream;
 use crate::service::{DataError, SessionId};
@@ -49,6 +50,8 @@ pub struct Slot<'a> {
     pub(super) tuple: Tuple,
     /// The hash by which the index knows it.
     pub(super) hash: Option<u32>,
+    /// Our initial sequence number.
+    pub(super) iss: u32,
     /// The peer's initial sequence number.
     pub(super) irs: u32,
     /// Bytes that the service has consumed, as sequence numbers count.
@@ -72,6 +75,7 @@ impl Default for Slot<'_> {
             role: Role::Free,
             tuple: Tuple { local: nowhere, remote: nowhere },
             hash: None,
+            iss: 0,
             irs: 0,
             consumed: 0,
             established: false,
@@ -142,6 +146,19 @@ impl<'a> Slot<'a> {
         // not wait for it too.
         let socket = self.sockets.remove(SocketHandle::default());
         self.sockets.add(socket);
+    }
+
+    /// Whether a segment belongs to no connection, although its 4-tuple does: the connection has
+    /// ended, or is not established and the segment acknowledges what was never sent (RFC 9293
+    /// sections 3.10.7.1, 3.10.7.3 and 3.10.7.4).
+    pub(super) fn is_stray(&self, segment: &Segment) -> bool {
+        match self.state() {
+            State::Closed => !segment.is_request(),
+            State::SynSent | State::SynReceived => {
+                segment.ack && segment.acknowledgment != self.iss.wrapping_add(1)
+            }
+            _ => false,
+        }
     }
 
     /// The sequence number that the peer's next byte, or FIN, or RST has.

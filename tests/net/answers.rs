@@ -2,6 +2,7 @@
 
 use smoltcp::wire::{IpAddress, IpProtocol};
 
+use crate::client::Client;
 use crate::raw::{self, Peer, RAW_MAC, RAW_V4, RAW_V6};
 use crate::sim::{ECHO, MS, S, SERVER_MAC, SERVER_V4, SERVER_V6, Shape, World};
 use crate::wire::{self, Mac, Seen, Segment};
@@ -105,4 +106,35 @@ fn of_protocols_that_are_not_spoken() {
             wire::ip(RAW_V4.into(), SERVER_V4.into(), protocol, &[0; 20], RAW_MAC, SERVER_MAC);
         flood(frame, BURST);
     }
+}
+
+#[test]
+fn of_wrong_answers_in_a_handshake() {
+    // Of a peer that was forged, for one.
+    let mut w = world();
+    let mut peer = Peer::new(60_001, ECHO);
+    peer.request(&mut w);
+    let wrong = Segment { ack_number: 4711, ..peer.ack() };
+    let answers = w.exchange(vec![peer.frame(&wrong); 10_000]);
+    assert_eq!(answers.len(), BURST);
+    assert_eq!(w.exchange([peer.frame(&peer.ack())]), []);
+    assert_eq!(peer.say(&mut w, b"hello")[0].payload, b"hello");
+    w.finish();
+}
+
+#[test]
+fn of_segments_of_a_connection_that_has_ended() {
+    // The session has not looked at its data connection yet.
+    let mut w = world();
+    let host = w.host(100);
+    let mut client = Client::login(&mut w, host);
+    let port = client.pasv(&mut w);
+    let mut peer = Peer::beside(&w, host, 60_001, port);
+    peer.connect(&mut w);
+    peer.exchange(&mut w, &[peer.rst()]);
+    w.run(S);
+    let answers = w.exchange(vec![peer.frame(&peer.data(0, 1)); 10_000]);
+    assert_eq!(answers.len(), BURST);
+    client.quit(&mut w);
+    w.finish();
 }
