@@ -63,7 +63,7 @@ impl<'a> Net<'a> {
 
     fn open_tuple(&mut self, owner: u16, tuple: Tuple, now: Instant) -> Result<u16, DataError> {
         if let Some(other) = self.find(&tuple) {
-            if !self.is_in_time_wait(other) {
+            if !self.slots[usize::from(other)].is_over() {
                 return Err(DataError::NoPort);
             }
             self.release(other);

@@ -68,7 +68,7 @@ impl Net<'_> {
             return;
         }
         match self.find(&segment.tuple) {
-            Some(slot) if segment.is_request() && self.is_in_time_wait(slot) => {
+            Some(slot) if segment.is_request() && self.slots[usize::from(slot)].is_over() => {
                 // A new connection with the ports of one that has ended (RFC 6191). Whether its
                 // sequence numbers go on from there is not asked: the slot might have been
                 // given to somebody else already.
@@ -236,12 +236,6 @@ impl Net<'_> {
             let _ = addresses.extend_from_slice(self.iface.ip_addrs());
         });
         iface
-    }
-
-    /// Whether a slot is in TIME-WAIT, and no service knows its connection any more.
-    pub(super) fn is_in_time_wait(&self, slot: u16) -> bool {
-        let slot = &self.slots[usize::from(slot)];
-        matches!(slot.role, Role::Closing { .. }) && slot.state() == State::TimeWait
     }
 
     // The index.

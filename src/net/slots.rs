@@ -148,6 +148,11 @@ impl<'a> Slot<'a> {
         self.sockets.add(socket);
     }
 
+    /// Whether the connection is in TIME-WAIT, and no session holds the slot any more.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.role, Role::Closing { .. }) && self.state() == State::TimeWait
+    }
+
     /// Whether a segment belongs to no connection, although its 4-tuple does: the connection has
     /// ended, or is not established and the segment acknowledges what was never sent (RFC 9293
     /// sections 3.10.7.1, 3.10.7.3 and 3.10.7.4).

@@ -333,3 +333,27 @@ fn a_port_that_nobody_listens_on() {
     client.quit(&mut w);
     w.finish();
 }
+
+#[test]
+fn a_syn_behind_the_last_fin_does_not_take_the_slot_away() {
+    // The session has not seen yet that everything was delivered when a new SYN comes for the
+    // connection in TIME-WAIT.
+    let mut w = World::with_files(Shape::SMALL, &[("/file", b"content")]);
+    let host = w.host(100);
+    let mut client = Client::login(&mut w, host);
+    let port = client.pasv(&mut w);
+    let mut peer = Peer::beside(&w, host, 60_001, port);
+    peer.connect(&mut w);
+    w.sent();
+    client.say(&mut w, "RETR file", "150");
+    let sent = peer.sent_to_me(&mut w);
+    peer.take(&sent);
+    assert!(sent.last().unwrap().fin, "{sent:?}");
+    let syn = Segment { seq: peer.seq.wrapping_add(1000), ..peer.syn() };
+    peer.exchange(&mut w, &[peer.fin(), syn]);
+    let start = w.now;
+    client.expect(&mut w, "226");
+    assert!(w.now - start < S);
+    client.quit(&mut w);
+    w.finish();
+}
