@@ -102,6 +102,8 @@ impl<'a> Net<'a> {
         }
         if let Some(data) = session.data {
             self.send(data, device, now);
+            // The time of its handshake may be up.
+            self.expect_again(data);
             self.schedule(data, None, now);
         }
     }

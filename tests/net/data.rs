@@ -142,6 +142,24 @@ fn a_handshake_that_breaks_off_may_be_tried_again() {
 }
 
 #[test]
+fn a_handshake_that_is_never_completed_may_be_tried_again() {
+    let mut w = World::new(Shape::SMALL);
+    let host = w.host(100);
+    let mut client = Client::login(&mut w, host);
+    let port = client.pasv(&mut w);
+    let mut peer = Peer::beside(&w, host, 60_001, port);
+    peer.request(&mut w);
+    w.run(6 * S);
+    assert_eq!(peer.sent_to_me(&mut w).last().unwrap().flags(), "RST|ACK");
+    let data = w.connect(host, SERVER_V4.into(), port);
+    client.say(&mut w, "STOR file", "150");
+    w.pump(data, b"bytes");
+    client.expect(&mut w, "226");
+    client.quit(&mut w);
+    w.finish();
+}
+
+#[test]
 fn a_new_port_closes_the_old_one() {
     let mut w = World::new(Shape::SMALL);
     let host = w.host(100);
