@@ -12,6 +12,8 @@ mod data;
 mod isn;
 #[path = "net/overshoot.rs"]
 mod overshoot;
+#[path = "net/pools.rs"]
+mod pools;
 #[path = "net/raw.rs"]
 mod raw;
 #[path = "net/requests.rs"]

@@ -214,6 +214,15 @@ impl Server {
         Self { net, ftp, echo, port, due: Some(now), turns: 0 }
     }
 
+    /// Ends every session at once, as a program does that stops.
+    pub fn abandon(&mut self) {
+        let mut services = [
+            Binding { port: FTP, service: &mut self.ftp },
+            Binding { port: ECHO, service: &mut self.echo },
+        ];
+        self.net.abandon(&mut services);
+    }
+
     fn turn(&mut self, now: Micros) {
         let mut services = [
             Binding { port: FTP, service: &mut self.ftp },

@@ -1,0 +1,58 @@
+//! Which slot goes when none is free.
+
+use smoltcp::socket::tcp::State;
+
+use crate::client::{Client, Mode};
+use crate::raw::{self, Peer};
+use crate::sim::{ECHO, S, SERVER_V4, Shape, World};
+
+#[test]
+fn a_half_open_connection_gives_way_when_no_slot_is_free() {
+    // Three connections and a handshake: fewer than may be half-open, and yet all slots.
+    let mut w = World::new(Shape { control: 4, ..Shape::SMALL });
+    raw::introduce(&mut w);
+    let mut peers: Vec<Peer> = (0..3).map(|n| Peer::new(60_001 + n, ECHO)).collect();
+    peers.iter_mut().for_each(|peer| assert_eq!(peer.connect(&mut w), []));
+    Peer::new(60_010, ECHO).request(&mut w);
+    assert_eq!(w.server.net.free_slots().0, 0);
+    let mut late = Peer::new(60_011, ECHO);
+    assert_eq!(late.connect(&mut w), []);
+    assert_eq!(late.say(&mut w, b"hello")[0].payload, b"hello");
+    w.finish();
+}
+
+#[test]
+fn what_is_delivered_holds_no_slot() {
+    // A client that keeps its side of each data connection open: the server waits for its FIN,
+    // and needs the slot more.
+    let mut w = World::with_files(Shape::SMALL, &[("/file", b"content")]);
+    let host = w.host(100);
+    let mut client = Client::login(&mut w, host);
+    for _ in 0..5 {
+        let data = client.transfer(&mut w, Mode::Pasv, "RETR file");
+        assert_eq!(w.take(data, 7), b"content");
+        client.expect(&mut w, "226");
+        assert_eq!(w.state(data), State::CloseWait);
+    }
+    let other = w.host(101);
+    let mut other = Client::login(&mut w, other);
+    assert_eq!(other.retrieve(&mut w, Mode::Pasv, "file"), b"content");
+    other.quit(&mut w);
+    client.quit(&mut w);
+    w.finish();
+}
+
+#[test]
+fn a_server_that_is_abandoned_has_ended_every_session() {
+    let mut w = World::new(Shape::SMALL);
+    let host = w.host(100);
+    let mut client = Client::login(&mut w, host);
+    client.transfer(&mut w, Mode::Pasv, "STOR half");
+    let echo = w.connect(host, SERVER_V4.into(), ECHO);
+    assert_eq!(w.state(echo), State::Established);
+    w.run(S);
+    let free = w.server.ftp.storage().free_nodes();
+    w.server.abandon();
+    assert_eq!(w.server.ftp.storage().free_nodes(), free + 1, "the upload is thrown away");
+    assert_eq!(w.server.net.free_slots(), (Shape::SMALL.control, Shape::SMALL.data));
+}
