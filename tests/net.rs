@@ -8,6 +8,10 @@ mod answers;
 mod client;
 #[path = "net/data.rs"]
 mod data;
+#[path = "net/fuzz.rs"]
+mod fuzz;
+#[path = "net/idle.rs"]
+mod idle;
 #[path = "net/isn.rs"]
 mod isn;
 #[path = "net/overshoot.rs"]

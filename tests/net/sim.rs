@@ -31,6 +31,9 @@ pub const FIRST_RAW_PORT: u16 = 60_000;
 /// Turns that the server may want in one and the same instant.
 const TURNS_AT_ONCE: u32 = 10_000;
 
+/// Frames that are received in one turn, or sent by one slot in one turn, at most.
+const FRAMES_A_TURN: usize = 64;
+
 /// Microseconds of virtual time.
 pub type Micros = u64;
 pub const MS: Micros = 1_000;
@@ -126,6 +129,8 @@ impl Shape {
 pub struct Port {
     pub inbox: VecDeque<Vec<u8>>,
     pub outbox: Vec<Vec<u8>>,
+    /// Frames that it takes in one turn, if there is a limit.
+    pub room: Option<usize>,
 }
 
 pub struct Received(Vec<u8>);
@@ -141,7 +146,8 @@ impl Device for Port {
     }
 
     fn transmit(&mut self, _: smoltcp::time::Instant) -> Option<Sender<'_>> {
-        Some(Sender(&mut self.outbox))
+        let full = self.room.is_some_and(|room| self.outbox.len() >= room);
+        (!full).then_some(Sender(&mut self.outbox))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -374,12 +380,17 @@ impl World {
 
     /// An address for which the test itself sends and receives.
     pub fn phantom(&mut self, address: IpAddress, mac: Mac) {
-        self.phantoms.push((address, mac));
+        self.phantom_unheard(address, mac);
         let hello = match address {
             IpAddress::Ipv4(v4) => wire::arp((v4, mac), (SERVER_V4, Mac::BROADCAST)),
             IpAddress::Ipv6(v6) => wire::neighbor((v6, mac), (SERVER_V6, SERVER_MAC)),
         };
         self.exchange([hello]);
+    }
+
+    /// The same, but the server has never heard of it.
+    pub fn phantom_unheard(&mut self, address: IpAddress, mac: Mac) {
+        self.phantoms.push((address, mac));
     }
 
     // What the test does to the server.
@@ -471,7 +482,10 @@ impl World {
         self.turns_at_once += 1;
         assert!(self.turns_at_once < TURNS_AT_ONCE, "the server never waits");
         self.server.turn(now);
-        for frame in std::mem::take(&mut self.server.port.outbox) {
+        let frames = std::mem::take(&mut self.server.port.outbox);
+        let slots = self.shape.control + self.shape.data;
+        assert!(frames.len() <= FRAMES_A_TURN * (1 + slots), "{} in one turn", frames.len());
+        for frame in frames {
             self.route(&frame);
             self.sent.push(frame);
         }

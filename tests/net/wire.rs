@@ -212,8 +212,10 @@ pub fn read(frame: &[u8]) -> Seen {
                 IpProtocol::Tcp => read_tcp(source, target, packet.payload()),
                 IpProtocol::Icmp => {
                     let packet = Icmpv4Packet::new_checked(packet.payload()).unwrap();
-                    match Icmpv4Repr::parse(&packet, &caps).unwrap() {
-                        Icmpv4Repr::EchoReply { data, .. } => Seen::Pong(target, data.to_vec()),
+                    assert!(packet.verify_checksum());
+                    // Of an error message smoltcp wants more than a whole header to be quoted.
+                    match Icmpv4Repr::parse(&packet, &caps) {
+                        Ok(Icmpv4Repr::EchoReply { data, .. }) => Seen::Pong(target, data.to_vec()),
                         _ => Seen::Icmp(target),
                     }
                 }
@@ -228,16 +230,15 @@ pub fn read(frame: &[u8]) -> Seen {
                 IpProtocol::Tcp => read_tcp(source, target, packet.payload()),
                 IpProtocol::Icmpv6 => {
                     let icmp = Icmpv6Packet::new_checked(packet.payload()).unwrap();
-                    let message =
-                        Icmpv6Repr::parse(&repr.src_addr, &repr.dst_addr, &icmp, &caps).unwrap();
-                    match message {
-                        Icmpv6Repr::EchoReply { data, .. } => Seen::Pong(target, data.to_vec()),
-                        Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr, .. }) => {
-                            Seen::Solicit(target_addr)
-                        }
-                        Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert { target_addr, .. }) => {
-                            Seen::Advert(target_addr)
-                        }
+                    assert!(icmp.verify_checksum(&repr.src_addr, &repr.dst_addr));
+                    match Icmpv6Repr::parse(&repr.src_addr, &repr.dst_addr, &icmp, &caps) {
+                        Ok(Icmpv6Repr::EchoReply { data, .. }) => Seen::Pong(target, data.to_vec()),
+                        Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit {
+                            target_addr, ..
+                        })) => Seen::Solicit(target_addr),
+                        Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert {
+                            target_addr, ..
+                        })) => Seen::Advert(target_addr),
                         _ => Seen::Icmp(target),
                     }
                 }
