@@ -15,6 +15,14 @@ use crate::time::{Duration, Instant};
 /// The time between two challenges on one connection (RFC 5961 section 7).
 const CHALLENGE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A segment, in the frame that it came in, and a way to answer it.
+struct Arrival<'f, T> {
+    segment: Segment,
+    frame: &'f [u8],
+    answer: T,
+    now: Instant,
+}
+
 impl Net<'_> {
     /// Receives the frames that there are, but no more than a turn may; says whether there may
     /// be more.
@@ -34,7 +42,9 @@ impl Net<'_> {
     fn sort(&mut self, frame: &[u8], answer: impl TxToken, services: &[Binding<'_>], now: Instant) {
         match frame::read(frame, self.hardware) {
             Frame::Useless => {}
-            Frame::Tcp(segment) => self.segment(&segment, frame, answer, services, now),
+            Frame::Tcp(segment) => {
+                self.deliver(Arrival { segment, frame, answer, now }, services);
+            }
             Frame::Answerable if !self.answers.take(now) => {}
             Frame::Answerable => self.answer_frame(frame, answer, now),
             Frame::Neighbor => {
@@ -53,14 +63,9 @@ impl Net<'_> {
         self.iface.poll_ingress_single(instant(now), &mut device, &mut nobody);
     }
 
-    fn segment(
-        &mut self,
-        segment: &Segment,
-        frame: &[u8],
-        answer: impl TxToken,
-        services: &[Binding<'_>],
-        now: Instant,
-    ) {
+    /// Brings a segment to the slot of its connection, or to the service of its port.
+    fn deliver(&mut self, arrival: Arrival<'_, impl TxToken>, services: &[Binding<'_>]) {
+        let (segment, now) = (&arrival.segment, arrival.now);
         // Only what comes from somebody else to one of our own addresses: a SYN to a
         // broadcast or multicast address opens nothing (RFC 1122 section 4.2.3.10).
         let Tuple { local, remote } = segment.tuple;
@@ -73,23 +78,24 @@ impl Net<'_> {
                 // sequence numbers go on from there is not asked: the slot might have been
                 // given to somebody else already.
                 self.release(slot);
-                self.accept(segment, frame, answer, services, now);
+                self.accept(arrival, services);
             }
             Some(slot) if self.slots[usize::from(slot)].is_stray(segment) => {
-                self.refuse(segment, frame, answer, now);
+                self.refuse(arrival);
             }
             Some(slot) => {
                 if self.admits(slot, segment, now) {
-                    self.feed(slot, segment, frame, answer, now);
+                    self.feed(slot, arrival);
                 }
             }
-            None if segment.is_request() => self.accept(segment, frame, answer, services, now),
-            None => self.refuse(segment, frame, answer, now),
+            None if segment.is_request() => self.accept(arrival, services),
+            None => self.refuse(arrival),
         }
     }
 
     /// Answers with RST, unless it is one, if not too many were answered so already.
-    fn refuse(&mut self, segment: &Segment, frame: &[u8], answer: impl TxToken, now: Instant) {
+    fn refuse(&mut self, arrival: Arrival<'_, impl TxToken>) {
+        let Arrival { segment, frame, answer, now } = arrival;
         if !segment.rst && self.answers.take(now) {
             self.answer_frame(frame, answer, now);
         }
@@ -128,14 +134,8 @@ impl Net<'_> {
     }
 
     /// Gives a frame to the socket that it is for.
-    fn feed(
-        &mut self,
-        at: u16,
-        segment: &Segment,
-        frame: &[u8],
-        answer: impl TxToken,
-        now: Instant,
-    ) {
+    fn feed(&mut self, at: u16, arrival: Arrival<'_, impl TxToken>) {
+        let Arrival { segment, frame, answer, now } = arrival;
         let slot = &mut self.slots[usize::from(at)];
         let before = slot.state();
         let mut device = OneFrame::new(frame, answer, &self.capabilities);
@@ -148,28 +148,21 @@ impl Net<'_> {
     }
 
     /// A request for a connection: to a data connection that is expected, or to a service.
-    fn accept(
-        &mut self,
-        segment: &Segment,
-        frame: &[u8],
-        answer: impl TxToken,
-        services: &[Binding<'_>],
-        now: Instant,
-    ) {
-        if let Some(slot) = self.find(&segment.tuple.expectation()) {
+    fn accept(&mut self, arrival: Arrival<'_, impl TxToken>, services: &[Binding<'_>]) {
+        let tuple = arrival.segment.tuple;
+        if let Some(slot) = self.find(&tuple.expectation()) {
             if let Role::Expecting { owner } = self.slots[usize::from(slot)].role {
-                self.begin(slot, Role::Data { owner }, segment, frame, answer, now);
+                self.begin(slot, Role::Data { owner }, arrival);
             }
             return;
         }
-        let port = segment.tuple.local.port;
-        let service = services.iter().position(|binding| binding.port == port);
+        let service = services.iter().position(|binding| binding.port == tuple.local.port);
         let Some(service) = service.filter(|_| self.accepting) else {
-            return self.refuse(segment, frame, answer, now);
+            return self.refuse(arrival);
         };
         // Without a slot the request is dropped: the peer will try again.
         if let Some(slot) = self.take_control() {
-            self.begin(slot, Role::HalfOpen { service }, segment, frame, answer, now);
+            self.begin(slot, Role::HalfOpen { service }, arrival);
         }
     }
 
@@ -198,15 +191,8 @@ impl Net<'_> {
     }
 
     /// Lets a slot answer a request for a connection.
-    fn begin(
-        &mut self,
-        at: u16,
-        role: Role,
-        segment: &Segment,
-        frame: &[u8],
-        answer: impl TxToken,
-        now: Instant,
-    ) {
+    fn begin(&mut self, at: u16, role: Role, arrival: Arrival<'_, impl TxToken>) {
+        let Arrival { segment, frame, answer, now } = arrival;
         self.set_tuple(at, segment.tuple);
         let isn = self.secret.sequence_number(&segment.tuple, now);
         let mut iface = self.throw_away_interface(isn, now);
