@@ -57,7 +57,7 @@
 //!     let mut slots: [Slot; 3] = Default::default();
 //!     let mut sockets = [SocketStorage::EMPTY; 3];
 //!     let (mut timers, mut buckets) = ([Timer::NONE; 3], [Bucket::EMPTY; 6]);
-//!     let (mut control_in, mut control_out) = ([0; 2 * 512], [0; 2 * 640]);
+//!     let (mut control_in, mut control_out) = ([0; 2 * 512], [0; 2 * 768]);
 //!     let (mut data_in, mut data_out) = ([0; 2048], [0; 2048]);
 //!     let memory = Memory {
 //!         control: 2,

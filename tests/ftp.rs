@@ -58,6 +58,7 @@ transcripts! {
     half_closed_no_data
     half_closed_transfer
     help
+    host_lang_clnt_csid
     http_post
     idle
     idle_before_login

@@ -23,6 +23,15 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
     }
 
+    /// HOST (RFC 7151): there is one host here, by whatever name the client knows it.
+    pub(super) fn host(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        match self.rights {
+            None => self.reply(Reply::HostKnown, turn),
+            // Section 3.1: not after login.
+            Some(_) => self.reply(Reply::OutOfOrder("HOST comes before USER"), turn),
+        }
+    }
+
     pub(super) fn pass_out_of_order(&mut self, turn: &mut Turn<'_, S>) -> Step {
         match self.rights {
             Some(_) => self.reply(Reply::Superfluous, turn),

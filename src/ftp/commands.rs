@@ -17,6 +17,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     ) -> Step {
         match row.verb {
             Verb::User => self.user(argument, turn),
+            Verb::Host => self.host(turn),
             Verb::Pass => self.pass_out_of_order(turn),
             Verb::Quit => self.close_with(Reply::Goodbye, turn),
             Verb::Rein => self.reinitialise(turn),
@@ -66,7 +67,10 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Verb::Feat => self.reply(Reply::Features(self.facts), turn),
             Verb::Acct
             | Verb::Allo
+            | Verb::Clnt
+            | Verb::Csid
             | Verb::Help
+            | Verb::Lang
             | Verb::Mode
             | Verb::Noop
             | Verb::Stru
@@ -84,6 +88,9 @@ fn constant(verb: Verb, argument: &[u8]) -> Reply<'static> {
         Verb::Syst => Reply::System,
         Verb::Help if argument.is_empty() => Reply::Help,
         Verb::Help => command::find(argument).map_or(Reply::Unknown, Reply::HelpOn),
+        Verb::Clnt => Reply::Ok("Good to know"),
+        Verb::Csid => Reply::Ok(concat!("Name=tinyftp; Version=", env!("CARGO_PKG_VERSION"), ";")),
+        Verb::Lang => language(argument),
         Verb::Acct => Reply::Superfluous,
         // RFC 959 section 4.1.3: servers that need no storage beforehand treat it as NOOP.
         Verb::Allo if argument.first().is_some_and(u8::is_ascii_digit) => Reply::Superfluous,
@@ -100,5 +107,15 @@ fn parameter(argument: &[u8], done: u8, known: &[u8], text: &'static str) -> Rep
         [letter] if letter.eq_ignore_ascii_case(&done) => Reply::Ok(text),
         [letter] if known.contains(&letter.to_ascii_uppercase()) => Reply::UnsupportedParameter,
         _ => Reply::BadArgument("Unknown parameter"),
+    }
+}
+
+/// LANG (RFC 2640 section 4): replies are in English only.
+fn language(tag: &[u8]) -> Reply<'static> {
+    let primary = tag.split(|&b| b == b'-').next().unwrap_or_default();
+    if tag.is_empty() || primary.eq_ignore_ascii_case(b"EN") {
+        Reply::Ok("Replies are in English")
+    } else {
+        Reply::UnsupportedParameter
     }
 }

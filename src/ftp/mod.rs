@@ -19,7 +19,7 @@
 //! is not served.
 //!
 //! RFC 959 (FTP), 1123 section 4.1 (corrections), 2389 (FEAT, OPTS), 2428 (EPRT, EPSV), 2577
-//! (security), 2640 (UTF-8 names), 3659 (SIZE, MDTM, REST STREAM).
+//! (security), 2640 (UTF-8 names, LANG), 3659 (SIZE, MDTM, MLST, MLSD, REST STREAM), 7151 (HOST).
 //!
 //! | file | what it is |
 //! |---|---|
@@ -123,8 +123,8 @@ impl<S> Server<S> {
 }
 
 impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
-    /// Bytes of the longest reply: a path with every quote doubled, or HELP.
-    pub const REPLY_MAX: usize = if N > 224 { 2 * N + 64 } else { 512 };
+    /// Bytes of the longest reply: HELP, or facts and a path with every byte doubled.
+    pub const REPLY_MAX: usize = if N > 224 { 2 * N + 192 } else { 640 };
 
     /// A server of `storage` for `accounts`, with room for as many sessions as are given.
     pub fn new(storage: S, accounts: A, config: Config, sessions: &'a mut [Session<S, N>]) -> Self {

@@ -231,7 +231,7 @@ fn session(seed: u64) {
     let mut random = Random::new(seed);
     let setup = Setup {
         sessions: 1,
-        control: *random.pick(&[REPLY_MAX, 600, 1024, 4096]),
+        control: *random.pick(&[REPLY_MAX, 800, 1024, 4096]),
         data: *random.pick(&[600, 1024, 3000]),
         blocks: *random.pick(&[20, 30, 64]),
         nodes: *random.pick(&[6, 24]),

@@ -330,6 +330,14 @@ fn feat_tells_the_truth() {
                     let line = format!("{facts} a\r\n");
                     assert_eq!(fetch(net, at, "MLSD"), line.as_bytes());
                 }
+                "CLNT" => assert!(net.say(at, "CLNT x").starts_with("200 ")),
+                "CSID" => assert!(net.say(at, "CSID Name=x;").starts_with("200 Name=tinyftp;")),
+                "LANG EN*" => assert!(net.say(at, "LANG EN").starts_with("200 ")),
+                "HOST" => {
+                    let other = greeted(net);
+                    assert!(net.say(other, "HOST a").starts_with("220 "));
+                    net.say(other, "QUIT");
+                }
                 "UTF8" => {
                     assert!(net.say(at, "OPTS UTF8 ON").starts_with("200 "));
                     assert_eq!(net.say(at, "MKD Größe"), "257 \"/Größe\" created\r\n");
