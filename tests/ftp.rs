@@ -101,6 +101,7 @@ transcripts! {
     stor
     stor_breaks
     storage_errors
+    stou
     telnet
     traversal
     type_mode_stru

@@ -48,6 +48,7 @@ pub(super) enum Verb {
     Size,
     Stat,
     Stor,
+    Stou,
     Stru,
     Syst,
     Type,
@@ -72,8 +73,8 @@ impl Verb {
 
     /// Whether the verb moves data over the data connection.
     pub fn uses_data(self) -> bool {
-        use Verb::{Appe, List, Mlsd, Nlst, Retr, Stor};
-        matches!(self, Appe | List | Mlsd | Nlst | Retr | Stor)
+        use Verb::{Appe, List, Mlsd, Nlst, Retr, Stor, Stou};
+        matches!(self, Appe | List | Mlsd | Nlst | Retr | Stor | Stou)
     }
 
     /// Whether the verb begins where REST said.
@@ -184,7 +185,7 @@ pub(super) static TABLE: &[Row] = &[
     row("SMNT", Verb::Unsupported, Optional),
     row("STAT", Verb::Stat, Optional).immediate(),
     row("STOR", Verb::Stor, Required),
-    row("STOU", Verb::Unsupported, Optional),
+    row("STOU", Verb::Stou, Optional),
     row("STRU", Verb::Stru, Required).keeps_restart(),
     row("SYST", Verb::Syst, Absent).before_login(),
     row("TYPE", Verb::Type, Required),

@@ -57,6 +57,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Verb::Mlst => self.look_up(argument, Rights::LIST, Then::Tell, turn),
             Verb::Retr => self.retrieve(argument, turn),
             Verb::Stor | Verb::Appe => self.store(argument, turn),
+            Verb::Stou => self.store_unique(turn),
             Verb::Rest => self.restart_at(argument, turn),
             Verb::Pasv => self.pasv(turn),
             Verb::Epsv => self.epsv(argument, turn),

@@ -1,8 +1,10 @@
 //! Commands that use the data connection (RFC 959 section 4.1.3), and the course of a transfer.
 
+use core::fmt::Write;
 use core::task::Poll;
 
 use super::command::{self, Row, Verb, number};
+use super::facts::TimeVal;
 use super::line::Received;
 use super::list::{self, Format, without_options};
 use super::reply::Reply;
@@ -12,6 +14,9 @@ use crate::auth::Rights;
 use crate::log::Escaped;
 use crate::service::Action;
 use crate::storage::{Error, Keep, Kind, Op, Storage};
+
+/// Bytes of the longest name that STOU chooses.
+const UNIQUE_MAX: usize = 36;
 
 impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn list(&mut self, argument: &[u8], format: Format, turn: &mut Turn<'_, S>) -> Step {
@@ -102,6 +107,17 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.start_transfer(job, Direction::Store(convert), turn)
     }
 
+    /// STOU (RFC 959 section 4.1.3): a name of the server's choice, made of the time and the
+    /// client's port: what is stored at the same time has another port.
+    pub(super) fn store_unique(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let mut name = heapless::String::<UNIQUE_MAX>::new();
+        let (date, micros) = (TimeVal(turn.server.date(turn.now)), turn.now.as_micros());
+        // It fits: 14 digits, 16, and 4.
+        let _ = write!(name, "{date}-{micros:x}-{:x}", self.peer.port());
+        self.restart = 0;
+        self.store(name.as_bytes(), turn)
+    }
+
     fn start_transfer(
         &mut self,
         job: Result<S::Job, Error>,
@@ -154,8 +170,12 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// because some clients open it only then.
     fn open_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let Work::Transfer(transfer) = &self.work else { return Step::Next };
-        let opening = Reply::Opening { what: self.verb.noun(), size: transfer.size };
-        self.reply(opening, turn);
+        let opening = match (self.verb, self.path.as_path().parent()) {
+            (Verb::Stou, Some((_, name))) => Reply::OpeningUnique(name),
+            _ => Reply::Opening { what: self.verb.noun(), size: transfer.size },
+        };
+        opening.send(turn.control);
+        self.active = turn.now;
         let local_port = turn.server.config.data_port;
         match self.data {
             DataPort::Passive { .. } => Step::Next,

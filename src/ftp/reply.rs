@@ -22,6 +22,7 @@ use crate::time::Timestamp;
 pub(super) enum Reply<'a> {
     // Preliminary.
     Opening { what: &'a str, size: Option<u64> },
+    OpeningUnique(&'a [u8]),
     // Completion.
     Ok(&'a str),
     Superfluous,
@@ -105,7 +106,7 @@ impl Reply<'_> {
     /// The reply code (RFC 959 section 4.2.1).
     pub fn code(self) -> u16 {
         match self {
-            Reply::Opening { .. } => 150,
+            Reply::Opening { .. } | Reply::OpeningUnique(_) => 150,
             Reply::Ok(_) | Reply::Selected(_) => 200,
             Reply::Superfluous => 202,
             Reply::Features(_) => 211,
@@ -169,6 +170,8 @@ impl fmt::Display for Reply<'_> {
             Reply::Opening { what, size: Some(size) } => {
                 return write!(f, "Opening data connection for {what} ({size} bytes)");
             }
+            // RFC 1123 section 4.1.2.9.
+            Reply::OpeningUnique(name) => return write!(f, "FILE: {}", Escaped(name)),
             Reply::Selected(facts) => return write!(f, "MLST OPTS{facts}"),
             Reply::Facts { size } => return write!(f, "{size}"),
             Reply::Modified(date) => return write!(f, "{}", TimeVal(date)),
@@ -229,6 +232,7 @@ impl Reply<'_> {
             Reply::AsciiSize => "SIZE is not known in TYPE A, use TYPE I",
             // These are written by `send` and `fmt`.
             Reply::Opening { .. }
+            | Reply::OpeningUnique(_)
             | Reply::Ok(_)
             | Reply::Features(_)
             | Reply::Help

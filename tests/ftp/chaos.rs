@@ -107,7 +107,7 @@ const LINES: &[&str] = &[
 fn allowed(verb: &str) -> &'static [u16] {
     match verb {
         "RETR" => &[226, 425, 426, 450, 451, 452, 501, 530, 550],
-        "STOR" | "APPE" => &[226, 425, 426, 450, 451, 452, 501, 530, 550, 552, 553, 554],
+        "STOR" | "APPE" | "STOU" => &[226, 425, 426, 450, 451, 452, 501, 530, 550, 552, 553, 554],
         "MLST" => &[250, 450, 451, 452, 501, 530, 550],
         "LIST" | "NLST" | "MLSD" => &[226, 425, 426, 450, 451, 452, 501, 530, 550],
         "ABOR" => &[226, 501, 530],
@@ -131,7 +131,7 @@ fn allowed(verb: &str) -> &'static [u16] {
         "ALLO" => &[202, 530],
         "ACCT" => &[202],
         "OPTS" => &[200, 501],
-        "SITE" | "STOU" => &[502, 530],
+        "SITE" => &[502, 530],
         "USER" => &[331],
         "PASS" => &[202, 230, 503, 530],
         "REIN" => &[220],
@@ -176,7 +176,7 @@ impl Observer {
             421 => self.over = true,
             100..200 => {
                 assert!(!self.transfer, "a second preliminary reply");
-                let verbs = ["RETR", "STOR", "APPE", "LIST", "NLST", "MLSD"];
+                let verbs = ["RETR", "STOR", "APPE", "LIST", "NLST", "MLSD", "STOU"];
                 assert!(verbs.contains(&verb_of(front)), "{code} for {front:?}");
                 self.transfer = true;
             }
