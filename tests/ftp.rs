@@ -54,6 +54,7 @@ transcripts! {
     early_data_connection
     feat_opts
     full
+    glob
     half_closed
     half_closed_no_data
     half_closed_transfer

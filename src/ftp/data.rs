@@ -5,6 +5,7 @@ use core::task::Poll;
 
 use super::command::{self, Row, Verb, number};
 use super::facts::TimeVal;
+use super::glob;
 use super::line::Received;
 use super::list::{self, Format, without_options};
 use super::reply::Reply;
@@ -40,6 +41,25 @@ impl<S: Storage, const N: usize> Session<S, N> {
             self.path.ascend();
         }
         self.start_transfer(job, Direction::List(format), turn)
+    }
+
+    /// Whether the path of LIST or NLST ends in a pattern.
+    pub(super) fn is_pattern(&self, then: Then) -> bool {
+        let listing = matches!(then, Then::List(Format::Long | Format::Names));
+        let name = self.path.as_path().parent().map_or(&b""[..], |(_, name)| name);
+        listing && glob::is_pattern(name)
+    }
+
+    /// LIST or NLST of the entries that match a pattern.
+    pub(super) fn list_matching(&mut self, then: Then, turn: &mut Turn<'_, S>) -> Step {
+        let (Then::List(format), Some((path, _))) = (then, self.path.as_path().parent()) else {
+            return self.refuse(Error::NotFound, turn);
+        };
+        match turn.start(Op::List { path }) {
+            Ok(job) => self.work = Work::Transfer(Transfer::matching(job, format, turn.now)),
+            Err(error) => return self.refuse(error, turn),
+        }
+        Step::Next
     }
 
     /// Begins to list a directory, or to show what is none.

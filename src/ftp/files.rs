@@ -75,9 +75,18 @@ impl<S: Storage, const N: usize> Session<S, N> {
     ) -> Step {
         match job {
             Ok(job) => self.work = Work::Single(job, then),
-            Err(error) => return self.refuse(error, turn),
+            Err(error) => return self.fail(error, then, turn),
         }
         Step::Next
+    }
+
+    /// Storage cannot do what the command asked for first.
+    fn fail(&mut self, error: Error, then: Then, turn: &mut Turn<'_, S>) -> Step {
+        // Only what is not there by that very name is looked at as a pattern.
+        if error == Error::NotFound && self.is_pattern(then) {
+            return self.list_matching(then, turn);
+        }
+        self.refuse(error, turn)
     }
 
     /// Storage refused what the command asked for.
@@ -113,7 +122,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
         match entry {
             Ok(entry) => self.looked_up(entry, then, turn),
-            Err(error) => self.refuse(error, turn),
+            Err(error) => self.fail(error, then, turn),
         }
     }
 

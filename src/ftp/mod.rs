@@ -30,7 +30,7 @@
 //! | `access`, `parameters`, `data`, `files` | what the commands do |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
 //! | `reply` | codes and texts |
-//! | `list`, `facts`, `ascii`, `path`, `address` | syntax |
+//! | `list`, `facts`, `glob`, `ascii`, `path`, `address` | syntax |
 
 mod access;
 mod address;
@@ -40,6 +40,7 @@ mod commands;
 mod data;
 mod facts;
 mod files;
+mod glob;
 mod line;
 mod list;
 mod parameters;

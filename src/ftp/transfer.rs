@@ -4,6 +4,7 @@
 use core::task::Poll;
 
 use super::ascii::{Piece, ToStorage, ToWire};
+use super::glob;
 use super::list::{self, Format};
 use super::reply::DataFault;
 use crate::service::Data;
@@ -49,6 +50,8 @@ pub(super) struct Transfer<J> {
     /// The job came to its end by itself, and must not be cancelled.
     job_ended: bool,
     direction: Direction,
+    /// Whether only the entries are listed that match the last name of the path.
+    matching: bool,
     stage: Stage,
     /// Bytes moved over the data connection so far.
     pub bytes: u64,
@@ -111,6 +114,7 @@ impl<J> Transfer<J> {
             job,
             job_ended: false,
             direction,
+            matching: false,
             stage: Stage::Opening,
             bytes: 0,
             size: None,
@@ -123,6 +127,12 @@ impl<J> Transfer<J> {
     /// Whether storage still looks if it can be done, so that nothing has been said yet.
     pub fn is_opening(&self) -> bool {
         self.stage == Stage::Opening
+    }
+
+    /// A listing of the entries that match the last name of the path; the job lists the
+    /// directory in front of it.
+    pub fn matching(job: J, format: Format, now: Instant) -> Self {
+        Self { matching: true, ..Self::new(job, Direction::List(format), now) }
     }
 
     /// Lets go of the storage job: what was not committed is thrown away.
@@ -329,8 +339,12 @@ impl<J> Transfer<J> {
         format: Format,
         scene: Scene<'_>,
     ) -> Progress {
+        let (directory, pattern) = match scene.path.parent() {
+            Some((directory, pattern)) if self.matching => (directory, Some(pattern)),
+            _ => (scene.path, None),
+        };
         let prefix = match format {
-            Format::Names => prefix(scene),
+            Format::Names => prefix(scene.directory, directory),
             Format::Long | Format::Machine(..) => b"",
         };
         for _ in 0..ENTRIES_A_POLL {
@@ -343,6 +357,11 @@ impl<J> Transfer<J> {
                 Poll::Pending => return Progress::Pending,
                 Poll::Ready(Err(error)) => return over(Outcome::Storage(error)),
                 Poll::Ready(Ok(None)) => return self.finish(stream),
+                Poll::Ready(Ok(Some(entry)))
+                    if pattern.is_some_and(|pattern| !glob::matches(pattern, entry.name)) =>
+                {
+                    continue;
+                }
                 Poll::Ready(Ok(Some(entry))) => match format {
                     Format::Long => list::long(&entry, scene.date),
                     Format::Names => list::short(prefix, &entry),
@@ -368,13 +387,13 @@ fn wait_or_broken(stream: &dyn Stream) -> Progress {
 
 /// The directory that is listed, as seen from the working directory: in front of a name it
 /// makes what RETR wants.
-fn prefix<'a>(scene: Scene<'a>) -> &'a [u8] {
-    let (directory, path) = (scene.directory.as_bytes(), scene.path.as_bytes());
+fn prefix<'a>(working: Path<'a>, listed: Path<'a>) -> &'a [u8] {
+    let (directory, path) = (working.as_bytes(), listed.as_bytes());
     if directory == path {
         return b"";
     }
     match path.strip_prefix(directory) {
-        Some(rest) if scene.directory.is_root() => rest,
+        Some(rest) if working.is_root() => rest,
         Some([b'/', rest @ ..]) => rest,
         _ => path,
     }
