@@ -15,9 +15,9 @@ use crate::wire::{self, Mac, Seen, Segment};
 const FRAMES: usize = 50_000;
 /// Frames after which everybody has gone, and others come.
 const EPOCH: usize = 2_500;
-/// By then the server must have forgotten whoever left: a transfer may stand still, then the
-/// session be idle, then its connection linger.
-const FORGOTTEN: Micros = 3 * IDLE;
+/// By then the server must have forgotten whoever left: one transfer after another may wait in
+/// the receive buffer, and each may stand still for a while.
+const FORGOTTEN: Micros = 20 * IDLE;
 
 struct Fuzz {
     w: World,
