@@ -86,13 +86,6 @@ impl World {
         self.used_sockets.push(socket);
     }
 
-    /// Forgets a socket with a reset.
-    pub fn abort(&mut self, tcp: Tcp) {
-        self.socket(tcp).abort();
-        self.settle();
-        self.forget(tcp);
-    }
-
     /// Lets the world go on until something is true.
     pub fn wait(&mut self, what: &str, mut until: impl FnMut(&mut World) -> bool) {
         let end = self.now + PATIENCE;
@@ -261,11 +254,6 @@ impl Client {
             assert!(!bytes.is_empty(), "the control connection is gone");
             self.text.extend(bytes);
         }
-    }
-
-    /// Whether nothing was said that was not read.
-    pub fn is_silent(&mut self, w: &mut World) -> bool {
-        self.text.is_empty() && w.read(self.control).is_empty()
     }
 
     pub fn pasv(&mut self, w: &mut World) -> u16 {

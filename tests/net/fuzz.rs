@@ -6,10 +6,8 @@ use smoltcp::wire::{EthernetProtocol, IpProtocol, NdiscRepr, NdiscRouterFlags};
 
 use crate::client::{Client, Mode};
 use crate::raw::{self, Peer, RAW_MAC, RAW_V4, RAW_V6};
-use crate::sim::{
-    ECHO, FTP, IDLE, MS, Micros, Random, S, SERVER_MAC, SERVER_V4, SERVER_V6, Shape, World,
-};
-use crate::wire::{self, Mac, Seen, Segment};
+use crate::sim::{ECHO, FTP, IDLE, Micros, Random, SERVER_MAC, SERVER_V4, SERVER_V6, Shape, World};
+use crate::wire::{self, Mac, Seen};
 
 /// Frames of one test; there are four.
 const FRAMES: usize = 50_000;
@@ -71,7 +69,7 @@ impl Fuzz {
         let passive: Vec<u16> = passive.split(',').map(|n| n.parse().unwrap()).collect();
         let mut data = Peer::new(port, passive[4] * 256 + passive[5]);
         data.connect(w);
-        // One that the server opens, and one that it has closed.
+        // And one that the server has closed.
         self.peers = vec![half_open, echo, session, data];
         let mut closed = Peer::new(60_006, FTP);
         closed.connect(w);

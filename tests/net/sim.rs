@@ -280,7 +280,6 @@ pub struct Host {
     pub port: Port,
     pub mac: Mac,
     pub v4: Ipv4Address,
-    pub v6: Ipv6Address,
     pub due: Option<Micros>,
     pub next_port: u16,
 }
@@ -299,7 +298,7 @@ impl Host {
             addresses.push(cidr(v6.into())).unwrap();
         });
         let sockets = SocketSet::new(lend(64, SocketStorage::default));
-        Self { iface, sockets, port, mac, v4, v6, due: None, next_port: 40_000 }
+        Self { iface, sockets, port, mac, v4, due: None, next_port: 40_000 }
     }
 
     fn turn(&mut self, now: Micros) {
@@ -401,6 +400,7 @@ impl World {
         self.sent()
     }
 
+    /// Gives the server frames, at once and all together.
     pub fn inject(&mut self, frames: impl IntoIterator<Item = Vec<u8>>) {
         self.sent.clear();
         self.server.port.inbox.extend(frames);
@@ -410,11 +410,6 @@ impl World {
     /// What the server sent since it was last looked at.
     pub fn sent(&mut self) -> Vec<Seen> {
         self.sent.drain(..).map(|frame| wire::read(&frame)).collect()
-    }
-
-    /// The same, as it is on the wire.
-    pub fn sent_frames(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.sent)
     }
 
     /// The TCP segments among it.
