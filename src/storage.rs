@@ -63,6 +63,20 @@ pub enum Op<'a> {
         /// The new path.
         to: Path<'a>,
     },
+    /// Set when the content of a file or directory last changed.
+    SetModified {
+        /// The file or directory.
+        path: Path<'a>,
+        /// The date.
+        modified: Timestamp,
+    },
+    /// Set the nine permission bits of POSIX; [`Error::Denied`] where there are none.
+    SetMode {
+        /// The file or directory.
+        path: Path<'a>,
+        /// The bits, at most `0o777`.
+        mode: u16,
+    },
 }
 
 /// What an [`Op::Write`] keeps of the file that is there.

@@ -93,6 +93,25 @@ impl Timestamp {
     }
 }
 
+impl Civil {
+    /// The timestamp of this date in UTC; `None` if there is no such date, or it lies before
+    /// 1970 or after 9999.
+    pub fn timestamp(self) -> Option<Timestamp> {
+        let Civil { year, month, day, hour, minute, second } = self;
+        if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || day == 0 {
+            return None;
+        }
+        // As in `civil`, years begin in March.
+        let march_month = (u64::from(month) + 9) % 12;
+        let year = year - u64::from(month <= 2);
+        let day_of_year = (153 * march_month + 2) / 5 + u64::from(day) - 1;
+        let days = 365 * year + year / 4 - year / 100 + year / 400 + day_of_year - 719_468;
+        let time = u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second);
+        // What does not come back the same is no date: the 30th of February, or 24:60.
+        Some(Timestamp(days * 24 * 60 * 60 + time)).filter(|date| date.civil() == self)
+    }
+}
+
 impl core::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
@@ -117,6 +136,26 @@ mod tests {
         assert_eq!(civil(951_782_400), (2000, 2, 29, 0, 0, 0));
         assert_eq!(civil(1_798_761_599), (2026, 12, 31, 23, 59, 59));
         assert_eq!(civil(4_107_542_400), (2100, 3, 1, 0, 0, 0));
+    }
+
+    #[test]
+    fn dates_and_back() {
+        for seconds in (0..4_200_000_000).step_by(86_399 * 7) {
+            assert_eq!(Timestamp(seconds).civil().timestamp(), Some(Timestamp(seconds)));
+        }
+        let date = Timestamp(951_782_400).civil();
+        for bad in [
+            Civil { month: 0, ..date },
+            Civil { month: 13, ..date },
+            Civil { day: 0, ..date },
+            Civil { day: 30, ..date },
+            Civil { year: 2001, ..date },
+            Civil { year: 1969, ..date },
+            Civil { hour: 24, ..date },
+            Civil { second: 60, ..date },
+        ] {
+            assert_eq!(bad.timestamp(), None, "{bad:?}");
+        }
     }
 
     #[test]

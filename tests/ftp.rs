@@ -70,6 +70,7 @@ transcripts! {
     list
     login
     long_names
+    mfmt_mff_site
     mlst_mlsd
     names
     nlst

@@ -56,7 +56,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         &mut self,
         argument: &[u8],
         needed: Rights,
-        op: fn(Path<'_>) -> Op<'_>,
+        op: impl for<'p> FnOnce(Path<'p>) -> Op<'p>,
         then: Then,
         turn: &mut Turn<'_, S>,
     ) -> Step {
@@ -101,7 +101,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn single(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let Work::Single(job, then) = &mut self.work else { return Step::Next };
         let (then, storage) = (*then, &mut turn.server.storage);
-        if let Then::Done(_) | Then::Made = then {
+        if let Then::Done(_) | Then::Made | Then::Dated(_) = then {
             let Poll::Ready(result) = storage.poll_finish(job) else {
                 return Step::Leave(Action::Pending);
             };
@@ -131,6 +131,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let path = self.path.as_path();
         let reply = match then {
             Then::Done(what) => Reply::Done(what),
+            Then::Dated(date) => Reply::Dated(date, path),
             _ => Reply::Made(path),
         };
         info!("{} {} {reply}: {}", self.peer, self.verb, Escaped(path.as_bytes()));

@@ -27,7 +27,7 @@
 //! | `line` | the bytes of the control connection become lines |
 //! | `session` | the server-PI: a session from one line to the next |
 //! | `commands` | from a row to what the command does |
-//! | `access`, `parameters`, `data`, `files` | what the commands do |
+//! | `access`, `parameters`, `data`, `files`, `modify` | what the commands do |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
 //! | `reply` | codes and texts |
 //! | `list`, `facts`, `glob`, `ascii`, `path`, `address` | syntax |
@@ -43,6 +43,7 @@ mod files;
 mod glob;
 mod line;
 mod list;
+mod modify;
 mod parameters;
 mod path;
 mod reply;

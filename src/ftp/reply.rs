@@ -33,6 +33,8 @@ pub(super) enum Reply<'a> {
     StatusEnds,
     Facts { size: u64 },
     Modified(Timestamp),
+    Dated(Timestamp, Path<'a>),
+    SiteHelp,
     System,
     Ready,
     HostKnown,
@@ -98,6 +100,7 @@ impl Reply<'_> {
             Reply::Help => help(&mut text),
             Reply::Directory(path) => quoted(&mut text, path, "is the current directory"),
             Reply::Made(path) => quoted(&mut text, path, "created"),
+            Reply::Dated(date, path) => dated(&mut text, date, path),
             Reply::StatusBegins => write!(text, "{}-{self}\r\n", self.code()),
             _ => write!(text, "{} {self}\r\n", self.code()),
         };
@@ -111,8 +114,8 @@ impl Reply<'_> {
             Reply::Superfluous => 202,
             Reply::Features(_) => 211,
             Reply::StatusBegins | Reply::StatusEnds => 212,
-            Reply::Facts { .. } | Reply::Modified(_) => 213,
-            Reply::Help | Reply::HelpOn(_) => 214,
+            Reply::Facts { .. } | Reply::Modified(_) | Reply::Dated(..) => 213,
+            Reply::Help | Reply::HelpOn(_) | Reply::SiteHelp => 214,
             Reply::System => 215,
             Reply::Ready | Reply::HostKnown => 220,
             Reply::Goodbye => 221,
@@ -174,6 +177,7 @@ impl fmt::Display for Reply<'_> {
             Reply::OpeningUnique(name) => return write!(f, "FILE: {}", Escaped(name)),
             Reply::Selected(facts) => return write!(f, "MLST OPTS{facts}"),
             Reply::Facts { size } => return write!(f, "{size}"),
+            Reply::Dated(date, _) => return write!(f, "Modify={}", TimeVal(date)),
             Reply::Modified(date) => return write!(f, "{}", TimeVal(date)),
             Reply::HelpOn(row) => return help_on(f, row),
             Reply::Passive(address, port) => {
@@ -205,6 +209,7 @@ impl Reply<'_> {
             Reply::StatusBegins => "Listing:",
             Reply::StatusEnds => "End",
             Reply::Superfluous => "Not needed here",
+            Reply::SiteHelp => "SITE CHMOD mode path, SITE UTIME date path, SITE HELP",
             Reply::System => "UNIX Type: L8",
             Reply::Ready => "tinyftp ready",
             Reply::HostKnown => "Host accepted",
@@ -239,6 +244,7 @@ impl Reply<'_> {
             | Reply::HelpOn(_)
             | Reply::Facts { .. }
             | Reply::Modified(_)
+            | Reply::Dated(..)
             | Reply::Passive(..)
             | Reply::ExtendedPassive(_)
             | Reply::Done(_)
@@ -333,6 +339,13 @@ fn machine_entry(
     facts.write(entry, rights, text)?;
     text.write_doubling(path.as_bytes(), &[IAC]);
     text.write_str("\r\n250 End\r\n")
+}
+
+/// The reply to MFMT and MFF (draft-somers-ftp-mfxx section 3).
+fn dated(text: &mut Text<'_>, date: Timestamp, path: Path<'_>) -> fmt::Result {
+    write!(text, "213 Modify={}; ", TimeVal(date))?;
+    text.write_doubling(path.as_bytes(), &[IAC]);
+    text.write_str("\r\n")
 }
 
 /// A 257 reply: quotes in the path are doubled (RFC 959 appendix II), and so is the byte that

@@ -19,7 +19,7 @@ use crate::auth::{Authenticator, Rights};
 use crate::service::{Action, Data, SessionId};
 use crate::storage::{Error, Op, Storage};
 use crate::stream::{Status, Stream};
-use crate::time::Instant;
+use crate::time::{Instant, Timestamp};
 
 /// Bytes of the longest user name.
 pub const USER_MAX: usize = 32;
@@ -94,6 +94,8 @@ pub(super) enum Then {
     Done(&'static str),
     /// MKD: 257 with the path.
     Made,
+    /// MFMT: 213 with the date and the path.
+    Dated(Timestamp),
     // What follows from the entry of a path.
     ChangeDirectory,
     RenameFrom,

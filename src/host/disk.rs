@@ -13,7 +13,9 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::task::Poll;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, UTIME_OMIT,
+};
 use rustix::io::{Errno, retry_on_intr};
 use tinyftp::storage::{Entry, Error, Keep, Kind, Op, Path, Storage};
 use tinyftp::time::Timestamp;
@@ -299,6 +301,23 @@ impl Disk {
         rustix::fs::unlinkat(directory, name, flags)
     }
 
+    fn set_modified(&self, path: Path<'_>, modified: Timestamp) -> Result<(), Errno> {
+        let seconds = i64::try_from(modified.0).map_err(|_| Errno::INVAL)?;
+        let times = Timestamps {
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec { tv_sec: seconds, tv_nsec: 0 },
+        };
+        let (parent, name) = self.place(path)?.ok_or(Errno::ACCESS)?;
+        rustix::fs::utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// By an open file, for the kernel has no way to leave a symbolic link alone here. What may
+    /// not be opened for reading keeps its mode.
+    fn set_mode(&self, path: Path<'_>, mode: u16) -> Result<(), Errno> {
+        let file = self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+        rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))
+    }
+
     fn rename(&self, from: Path<'_>, to: Path<'_>) -> Result<(), Errno> {
         let (from, old) = self.place(from)?.ok_or(Errno::ACCESS)?;
         let (to, new) = self.place(to)?.ok_or(Errno::ACCESS)?;
@@ -326,6 +345,8 @@ impl Storage for Disk {
             }
             Op::Delete { path } => self.remove(path, Errno::ISDIR, AtFlags::empty()).map(done),
             Op::Rename { from, to } => self.rename(from, to).map(done),
+            Op::SetModified { path, modified } => self.set_modified(path, modified).map(done),
+            Op::SetMode { path, mode } => self.set_mode(path, mode).map(done),
         };
         state.map(Job).map_err(outcome)
     }

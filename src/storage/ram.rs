@@ -207,6 +207,12 @@ impl<'a> RamDisk<'a> {
         Ok(())
     }
 
+    fn set_modified(&mut self, path: Path<'_>, modified: Timestamp) -> Result<(), Error> {
+        let node = self.find(path)?;
+        self.node_mut(node).modified = modified;
+        Ok(())
+    }
+
     /// Whether POSIX lets `rename` put `node` in the place of `target`.
     fn may_replace(&self, target: u16, node: u16) -> Result<(), Error> {
         match (self.node(target), self.node(node).directory) {
@@ -291,6 +297,8 @@ impl Storage for RamDisk<'_> {
             Op::RemoveDirectory { path } => self.remove_directory(path, now).map(done),
             Op::Delete { path } => self.delete(path, now).map(done),
             Op::Rename { from, to } => self.rename(from, to, now).map(done),
+            Op::SetModified { path, modified } => self.set_modified(path, modified).map(done),
+            Op::SetMode { path, .. } => self.find(path).and(Err(Error::Denied)),
         };
         state.map(Job)
     }

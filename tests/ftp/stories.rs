@@ -338,6 +338,17 @@ fn feat_tells_the_truth() {
                     assert!(net.say(other, "HOST a").starts_with("220 "));
                     net.say(other, "QUIT");
                 }
+                "MFMT" => {
+                    for date in ["20000229123456", "20261121123456"] {
+                        let reply = format!("213 Modify={date}; /a\r\n");
+                        assert_eq!(net.say(at, &format!("MFMT {date} a")), reply);
+                    }
+                }
+                "MFF modify;UNIX.mode;" => {
+                    let set = "MFF modify=20261121123456; a";
+                    assert_eq!(net.say(at, set), "213 Modify=20261121123456; /a\r\n");
+                    assert!(net.say(at, "MFF UNIX.mode=0644; a").starts_with("550 "));
+                }
                 "UTF8" => {
                     assert!(net.say(at, "OPTS UTF8 ON").starts_with("200 "));
                     assert_eq!(net.say(at, "MKD Größe"), "257 \"/Größe\" created\r\n");
@@ -347,7 +358,7 @@ fn feat_tells_the_truth() {
             }
         }
         // And what is not listed is not done.
-        for absent in ["AUTH TLS", "SITE HELP"] {
+        for absent in ["AUTH TLS", "PROT P"] {
             assert!(net.say(at, absent).starts_with("502 "), "{absent}");
         }
     });

@@ -41,6 +41,8 @@ macro_rules! promises {
             a_rename_replaces_as_in_posix
             a_rename_to_itself_changes_nothing
             a_directory_is_not_moved_into_itself
+            a_date_is_set
+            a_mode_is_set_or_refused
             the_root_stays
             names_are_any_bytes
             names_have_an_end
@@ -458,6 +460,31 @@ pub fn a_directory_is_not_moved_into_itself(s: &mut impl Storage) {
     assert_eq!(rename(s, "/dir/deeper", "/dir"), Err(Error::NotEmpty));
     assert_eq!(rename(s, "/dir", "/dirt"), Ok(()), "only a common beginning");
     assert_eq!(names(s, "/dirt"), ["deeper", "inner"]);
+}
+
+pub fn a_date_is_set(s: &mut impl Storage) {
+    write(s, "/a", b"content").unwrap();
+    make_directory(s, "/dir").unwrap();
+    for (what, seconds) in [("/a", 951_782_400), ("/dir", 1), ("/a", 0), ("/a", 4_102_444_800)] {
+        let set = |name| Op::SetModified { path: path(name), modified: Timestamp(seconds) };
+        assert_eq!(change(s, set(what)), Ok(()));
+        assert_eq!(show(s, what).unwrap().modified, seconds);
+        assert_eq!(change(s, set("/absent")), Err(Error::NotFound));
+        assert_eq!(change(s, set("/a/b")), Err(Error::NotADirectory));
+    }
+    assert_eq!(read(s, "/a"), Ok(b"content".to_vec()));
+}
+
+pub fn a_mode_is_set_or_refused(s: &mut impl Storage) {
+    write(s, "/a", b"content").unwrap();
+    let set = |name, mode| Op::SetMode { path: path(name), mode };
+    let has_modes = show(s, "/a").unwrap().mode.is_some();
+    let expected = if has_modes { Ok(()) } else { Err(Error::Denied) };
+    for mode in [0o600, 0o755] {
+        assert_eq!(change(s, set("/a", mode)), expected);
+        assert_eq!(show(s, "/a").unwrap().mode, has_modes.then_some(mode));
+    }
+    assert_eq!(change(s, set("/absent", 0o600)), Err(Error::NotFound));
 }
 
 pub fn the_root_stays(s: &mut impl Storage) {
