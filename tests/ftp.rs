@@ -100,6 +100,7 @@ transcripts! {
     slow_storage
     stat
     stat_path
+    stat_progress
     stor
     stor_breaks
     storage_errors

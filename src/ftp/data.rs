@@ -8,12 +8,12 @@ use super::facts::TimeVal;
 use super::glob;
 use super::line::Received;
 use super::list::{self, Format, without_options};
-use super::reply::Reply;
+use super::reply::{DataFault, Reply};
 use super::session::{DataPort, Session, Step, Then, Turn, Work};
 use super::transfer::{Direction, Outcome, Progress, Scene, Transfer};
 use crate::auth::Rights;
 use crate::log::Escaped;
-use crate::service::Action;
+use crate::service::{Action, Data};
 use crate::storage::{Error, Keep, Kind, Op, Storage};
 
 /// Bytes of the longest name that STOU chooses.
@@ -222,6 +222,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let reply = match outcome {
             Outcome::Complete => Reply::Complete,
             Outcome::Storage(error) => Reply::Failed(error),
+            Outcome::NoConnection(DataFault::TimedOut) => self.not_connected(turn),
             Outcome::NoConnection(fault) => Reply::NoDataConnection(fault),
             Outcome::Broken => Reply::Aborted("The data connection broke, transfer aborted"),
             Outcome::Stalled => Reply::Aborted("The data connection stalled, transfer aborted"),
@@ -229,6 +230,18 @@ impl<S: Storage, const N: usize> Session<S, N> {
         };
         self.end_transfer(reply, turn);
         self.drop_data(turn)
+    }
+
+    /// Who was expected to open the data connection, or to accept it, and where.
+    fn not_connected(&self, turn: &Turn<'_, S>) -> Reply<'static> {
+        match (self.data, &turn.data) {
+            (DataPort::Passive { .. }, Data::Opening(local)) => {
+                Reply::NotOpened { peer: self.peer.ip(), port: local.port() }
+            }
+            (DataPort::Active(target), _) => Reply::NoAnswer(target),
+            (DataPort::Default, Data::Opening(_)) => Reply::NoAnswer(self.peer),
+            _ => Reply::NoDataConnection(DataFault::TimedOut),
+        }
     }
 
     /// Answers the transfer command and lets go of the transfer; `reply` tells how it went.

@@ -6,7 +6,7 @@ use super::address::{self, AddressError, protocol};
 use super::command::number;
 use super::facts::Facts;
 use super::list::without_options;
-use super::reply::{DataFault, Reply, Report};
+use super::reply::{DataFault, Reply, Report, Running};
 use super::session::{DataPort, Representation, Session, Step, Then, Turn, Work};
 use crate::auth::Rights;
 use crate::log::Escaped;
@@ -141,8 +141,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
         let transfer = match &self.work {
             Work::Transfer(transfer) => {
-                let seconds = turn.now.since(transfer.started).as_secs();
-                Some((self.verb.name(), transfer.bytes, transfer.size, seconds))
+                let time = turn.now.since(transfer.started);
+                Some(Running { verb: self.verb, bytes: transfer.bytes, size: transfer.size, time })
             }
             _ => None,
         };

@@ -4,7 +4,7 @@
 //! queued as a whole, so that it leaves in one segment where it fits one.
 
 use core::fmt::{self, Write};
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::address::HostPort;
 use super::command::{Argument, Row, TABLE, Verb};
@@ -15,7 +15,7 @@ use crate::log::Escaped;
 use crate::service::DataError;
 use crate::storage::{Entry, Error, Path};
 use crate::stream::Stream;
-use crate::time::Timestamp;
+use crate::time::{Duration, Timestamp};
 
 /// A reply to a command.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,8 @@ pub(super) enum Reply<'a> {
     ShuttingDown,
     TooManyFailures,
     NoDataConnection(DataFault),
+    NotOpened { peer: IpAddr, port: u16 },
+    NoAnswer(SocketAddr),
     UsePassiveSix,
     Aborted(&'a str),
     // Permanent negative.
@@ -83,7 +85,7 @@ pub(super) enum Reply<'a> {
 pub(super) enum DataFault {
     /// The network says so.
     Net(DataError),
-    /// The client did not open it in time.
+    /// It did not come about in time.
     TimedOut,
 }
 
@@ -129,7 +131,8 @@ impl Reply<'_> {
             Reply::RestartAt(_) | Reply::NeedNewName => 350,
             Reply::TooManySessions | Reply::Idle => 421,
             Reply::ShuttingDown | Reply::TooManyFailures => 421,
-            Reply::NoDataConnection(_) | Reply::UsePassiveSix => 425,
+            Reply::NoDataConnection(_) | Reply::NotOpened { .. } | Reply::NoAnswer(_) => 425,
+            Reply::UsePassiveSix => 425,
             Reply::Aborted(_) => 426,
             Reply::TooLong | Reply::Unknown => 500,
             Reply::BadArgument(_) => 501,
@@ -190,6 +193,10 @@ impl fmt::Display for Reply<'_> {
                 return write!(f, "Restarting at {offset}; now RETR, STOR or APPE");
             }
             Reply::UseProtocol(n) => return write!(f, "Network protocol not supported, use ({n})"),
+            Reply::NotOpened { peer, port } => {
+                return write!(f, "No connection from {peer} to port {port} came in time");
+            }
+            Reply::NoAnswer(target) => return write!(f, "No answer from {target}"),
             Reply::NoDataConnection(fault) => data_fault(fault),
             Reply::Failed(error) => storage_text(error),
             Reply::Ok(text)
@@ -254,6 +261,8 @@ impl Reply<'_> {
             | Reply::Selected(_)
             | Reply::RestartAt(_)
             | Reply::NoDataConnection(_)
+            | Reply::NotOpened { .. }
+            | Reply::NoAnswer(_)
             | Reply::Aborted(_)
             | Reply::BadArgument(_)
             | Reply::OutOfOrder(_)
@@ -285,7 +294,7 @@ fn data_fault(fault: DataFault) -> &'static str {
         DataFault::Net(DataError::NoPort) => "All ports for data connections are in use, try again",
         DataFault::Net(DataError::Unreachable) => "No route to your data port",
         DataFault::Net(DataError::Refused) => "Your data port did not accept the connection",
-        DataFault::TimedOut => "You did not open the data connection in time",
+        DataFault::TimedOut => "There is no data connection",
     }
 }
 
@@ -384,7 +393,33 @@ pub(super) struct Report<'a> {
     pub peer: SocketAddr,
     pub user: Escaped<'a>,
     pub representation: &'static str,
-    pub transfer: Option<(&'static str, u64, Option<u64>, u64)>,
+    pub transfer: Option<Running>,
+}
+
+/// A transfer that is running.
+pub(super) struct Running {
+    pub verb: Verb,
+    pub bytes: u64,
+    /// The size of the file, where it is known.
+    pub size: Option<u64>,
+    pub time: Duration,
+}
+
+impl Running {
+    fn write(&self, text: &mut Text<'_>) -> fmt::Result {
+        let Self { verb, bytes, size, time } = *self;
+        write!(text, " {verb}: {bytes}")?;
+        if let Some(size) = size {
+            write!(text, " of {size}")?;
+        }
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = bytes.saturating_mul(1000) / millis;
+        write!(text, " bytes in {} s, {rate} bytes/s", time.as_secs())?;
+        if let Some(left) = size.and_then(|size| size.saturating_sub(bytes).checked_div(rate)) {
+            write!(text, ", {left} s left")?;
+        }
+        text.write_str("\r\n")
+    }
 }
 
 impl Report<'_> {
@@ -397,14 +432,9 @@ impl Report<'_> {
         write!(text, "211-tinyftp {}\r\n", env!("CARGO_PKG_VERSION"))?;
         write!(text, " Connected to {}\r\n Logged in as {}\r\n", self.peer.ip(), self.user)?;
         write!(text, " TYPE: {}; STRU: File; MODE: Stream\r\n", self.representation)?;
-        match self.transfer {
+        match &self.transfer {
             None => text.write_str(" No transfer\r\n")?,
-            Some((verb, bytes, None, seconds)) => {
-                write!(text, " {verb}: {bytes} bytes in {seconds} s\r\n")?;
-            }
-            Some((verb, bytes, Some(size), seconds)) => {
-                write!(text, " {verb}: {bytes} of {size} bytes in {seconds} s\r\n")?;
-            }
+            Some(running) => running.write(text)?,
         }
         text.write_str("211 End of status\r\n")
     }
