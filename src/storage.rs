@@ -70,6 +70,12 @@ pub enum Op<'a> {
         /// The date.
         modified: Timestamp,
     },
+    /// Ask how many bytes may still be stored in a directory. Poll
+    /// [`poll_open`](Storage::poll_open), which tells it.
+    Available {
+        /// The directory.
+        path: Path<'a>,
+    },
     /// Set the nine permission bits of POSIX; [`Error::Denied`] where there are none.
     SetMode {
         /// The file or directory.
@@ -160,8 +166,8 @@ pub trait Storage {
     /// the polls to fail.
     fn start(&mut self, op: Op<'_>, now: Timestamp) -> Result<Self::Job, Error>;
 
-    /// Ready when a read, a write or a listing is known to be possible. For a read it
-    /// tells the whole size of the file in bytes, if that is known.
+    /// Ready when a read, a write or a listing is known to be possible. For a read it tells the
+    /// whole size of the file in bytes, for [`Op::Available`] the bytes left, if that is known.
     fn poll_open(&mut self, job: &mut Self::Job) -> Poll<Result<Option<u64>, Error>>;
 
     /// Reads into the front of `buf`, which is not empty; `Ok(0)` is the end of the file.

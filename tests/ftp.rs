@@ -44,6 +44,7 @@ transcripts! {
     any_case
     appe
     ascii
+    avbl
     before_login
     bounce
     control_lost

@@ -27,6 +27,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Verb::Cdup => self.look_up(b"..", Rights::NONE, Then::ChangeDirectory, turn),
             Verb::Pwd => self.print_directory(turn),
             Verb::Size => self.size(argument, turn),
+            Verb::Avbl => self.available(argument, turn),
             Verb::Mfmt => self.modify_date(argument, turn),
             Verb::Mff => self.modify_fact(argument, turn),
             Verb::Site => self.site(argument, turn),

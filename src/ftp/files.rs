@@ -111,19 +111,39 @@ impl<S: Storage, const N: usize> Session<S, N> {
                 Err(error) => self.refuse(error, turn),
             };
         }
+        if then == Then::Available {
+            let Poll::Ready(result) = storage.poll_open(job) else {
+                return Step::Leave(Action::Pending);
+            };
+            self.end_single(turn);
+            return match result {
+                Ok(bytes) => self.done(Reply::Facts { size: bytes.unwrap_or(0) }, turn),
+                Err(error) => self.refuse(error, turn),
+            };
+        }
         let entry = match storage.poll_entry(job) {
             Poll::Pending => return Step::Leave(Action::Pending),
             Poll::Ready(Ok(Some(entry))) => Ok(Entry { name: b"", ..entry }),
             Poll::Ready(Ok(None)) => Err(Error::NotFound),
             Poll::Ready(Err(error)) => Err(error),
         };
-        if let Work::Single(job, _) = core::mem::replace(&mut self.work, Work::Command) {
-            turn.server.storage.cancel(job);
-        }
+        self.end_single(turn);
         match entry {
             Ok(entry) => self.looked_up(entry, then, turn),
             Err(error) => self.fail(error, then, turn),
         }
+    }
+
+    /// All that was wanted of a storage operation is known.
+    fn end_single(&mut self, turn: &mut Turn<'_, S>) {
+        if let Work::Single(job, _) = core::mem::replace(&mut self.work, Work::Command) {
+            turn.server.storage.cancel(job);
+        }
+    }
+
+    /// AVBL (draft-peterson-streamlined-ftp-command-extensions): how much may still be stored.
+    pub(super) fn available(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        self.operate(argument, Rights::WRITE, |path| Op::Available { path }, Then::Available, turn)
     }
 
     /// Storage has changed something.

@@ -96,6 +96,8 @@ pub(super) enum Then {
     Made,
     /// MFMT: 213 with the date and the path.
     Dated(Timestamp),
+    /// AVBL: the bytes that are left.
+    Available,
     // What follows from the entry of a path.
     ChangeDirectory,
     RenameFrom,

@@ -62,6 +62,7 @@ enum State {
     Write(Upload),
     List(Listing),
     Show { name: Vec<u8>, stat: Option<Stat> },
+    Available { bytes: u64 },
     Done,
 }
 
@@ -301,6 +302,12 @@ impl Disk {
         rustix::fs::unlinkat(directory, name, flags)
     }
 
+    fn available(&self, path: Path<'_>) -> Result<State, Errno> {
+        let directory = self.resolve(path, OFlags::PATH | OFlags::DIRECTORY)?;
+        let space = rustix::fs::fstatvfs(directory)?;
+        Ok(State::Available { bytes: space.f_bavail.saturating_mul(space.f_frsize) })
+    }
+
     fn set_modified(&self, path: Path<'_>, modified: Timestamp) -> Result<(), Errno> {
         let seconds = i64::try_from(modified.0).map_err(|_| Errno::INVAL)?;
         let times = Timestamps {
@@ -346,6 +353,7 @@ impl Storage for Disk {
             Op::Delete { path } => self.remove(path, Errno::ISDIR, AtFlags::empty()).map(done),
             Op::Rename { from, to } => self.rename(from, to).map(done),
             Op::SetModified { path, modified } => self.set_modified(path, modified).map(done),
+            Op::Available { path } => self.available(path),
             Op::SetMode { path, mode } => self.set_mode(path, mode).map(done),
         };
         state.map(Job).map_err(outcome)
@@ -354,6 +362,7 @@ impl Storage for Disk {
     fn poll_open(&mut self, job: &mut Job) -> Poll<Result<Option<u64>, Error>> {
         Poll::Ready(Ok(match job.0 {
             State::Read { size, .. } => Some(size),
+            State::Available { bytes } => Some(bytes),
             _ => None,
         }))
     }

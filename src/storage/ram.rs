@@ -51,6 +51,7 @@ enum State {
     List(Lister),
     Show { node: u16 },
     Shown { node: u16 },
+    Available { bytes: u64 },
     Done,
 }
 
@@ -207,6 +208,13 @@ impl<'a> RamDisk<'a> {
         Ok(())
     }
 
+    fn available(&self, path: Path<'_>) -> Result<State, Error> {
+        if !self.node(self.find(path)?).directory {
+            return Err(Error::NotADirectory);
+        }
+        Ok(State::Available { bytes: self.free_blocks() as u64 * BLOCK_SIZE as u64 })
+    }
+
     fn set_modified(&mut self, path: Path<'_>, modified: Timestamp) -> Result<(), Error> {
         let node = self.find(path)?;
         self.node_mut(node).modified = modified;
@@ -277,7 +285,7 @@ impl<'a> RamDisk<'a> {
             }
             State::List(lister) => self.unpin(lister.directory),
             State::Show { node } | State::Shown { node } => self.unpin(node),
-            State::Done => (),
+            State::Available { .. } | State::Done => (),
         }
     }
 }
@@ -298,13 +306,18 @@ impl Storage for RamDisk<'_> {
             Op::Delete { path } => self.delete(path, now).map(done),
             Op::Rename { from, to } => self.rename(from, to, now).map(done),
             Op::SetModified { path, modified } => self.set_modified(path, modified).map(done),
+            Op::Available { path } => self.available(path),
             Op::SetMode { path, .. } => self.find(path).and(Err(Error::Denied)),
         };
         state.map(Job)
     }
 
     fn poll_open(&mut self, job: &mut Job) -> Poll<Result<Option<u64>, Error>> {
-        let State::Read(reader) = &mut job.0 else { return Poll::Ready(Ok(None)) };
+        let reader = match &mut job.0 {
+            State::Read(reader) => reader,
+            State::Available { bytes } => return Poll::Ready(Ok(Some(*bytes))),
+            _ => return Poll::Ready(Ok(None)),
+        };
         if !self.seek(reader) {
             return Poll::Pending;
         }

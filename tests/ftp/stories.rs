@@ -349,6 +349,7 @@ fn feat_tells_the_truth() {
                     assert_eq!(net.say(at, set), "213 Modify=20261121123456; /a\r\n");
                     assert!(net.say(at, "MFF UNIX.mode=0644; a").starts_with("550 "));
                 }
+                "AVBL" => assert!(net.say(at, "AVBL").starts_with("213 ")),
                 "UTF8" => {
                     assert!(net.say(at, "OPTS UTF8 ON").starts_with("200 "));
                     assert_eq!(net.say(at, "MKD Größe"), "257 \"/Größe\" created\r\n");

@@ -43,6 +43,7 @@ macro_rules! promises {
             a_directory_is_not_moved_into_itself
             a_date_is_set
             a_mode_is_set_or_refused
+            what_is_left_is_told
             the_root_stays
             names_are_any_bytes
             names_have_an_end
@@ -485,6 +486,20 @@ pub fn a_mode_is_set_or_refused(s: &mut impl Storage) {
         assert_eq!(show(s, "/a").unwrap().mode, has_modes.then_some(mode));
     }
     assert_eq!(change(s, set("/absent", 0o600)), Err(Error::NotFound));
+}
+
+pub fn what_is_left_is_told(s: &mut impl Storage) {
+    write(s, "/a", b"content").unwrap();
+    make_directory(s, "/dir").unwrap();
+    for directory in ["/", "/dir"] {
+        let mut job = begin(s, Op::Available { path: path(directory) }).unwrap();
+        let left = s.poll_open(&mut job);
+        assert!(matches!(left, Poll::Ready(Ok(Some(1..)))), "{left:?}");
+        s.cancel(job);
+    }
+    let ask = |name| Op::Available { path: path(name) };
+    assert_eq!(begin(s, ask("/a")).err(), Some(Error::NotADirectory));
+    assert_eq!(begin(s, ask("/absent")).err(), Some(Error::NotFound));
 }
 
 pub fn the_root_stays(s: &mut impl Storage) {
