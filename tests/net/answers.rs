@@ -97,6 +97,11 @@ fn of_segments_of_no_connection() {
 fn of_resets() {
     let peer = Peer::new(60_009, ECHO);
     flood(peer.frame(&peer.rst()), 0);
+    // Nor do they use up what others are answered with.
+    let mut w = world();
+    w.inject(vec![peer.frame(&peer.rst()); 1000]);
+    assert_eq!(peer.exchange(&mut w, &[peer.fin()])[0].flags(), "RST");
+    w.finish();
 }
 
 #[test]

@@ -75,6 +75,12 @@ impl Fuzz {
         closed.connect(w);
         closed.say(w, b"QUIT\r\n");
         self.peers.push(closed);
+        // The server has told those that only send no window but that of its SYN|ACK.
+        for peer in [1, 3] {
+            let offset = self.random.below(2 * self.w.shape.data_receive as u32);
+            let far = self.peers[peer].data(offset as usize, 1460);
+            self.w.inject([self.peers[peer].frame(&far)]);
+        }
     }
 
     fn give(&mut self, batch: Vec<Vec<u8>>) {

@@ -128,6 +128,27 @@ fn a_device_that_takes_few_frames_at_once_loses_none() {
     w.finish();
 }
 
+#[test]
+fn a_connection_that_is_not_closed_by_its_peer_is_given_up() {
+    // The FIN is not acknowledged; or it is, and the peer's own never comes.
+    for acknowledged in [false, true] {
+        let mut w = World::new(Shape::SMALL);
+        raw::introduce(&mut w);
+        let mut peer = Peer::new(60_001, FTP);
+        peer.connect(&mut w);
+        peer.say(&mut w, b"QUIT\r\n");
+        if acknowledged {
+            peer.exchange(&mut w, &[peer.ack()]);
+        }
+        w.run(29 * S);
+        assert_eq!(w.server.net.free_slots().0, 3);
+        w.run(2 * S);
+        assert_eq!(w.server.net.free_slots().0, 4);
+        assert_eq!(peer.sent_to_me(&mut w).last().unwrap().flags(), "RST|ACK");
+        w.finish();
+    }
+}
+
 // Neighbors.
 
 #[test]

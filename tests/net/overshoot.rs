@@ -15,16 +15,14 @@ fn large() -> World {
     w
 }
 
-/// One segment past the buffer, then all that lies before it. The peer is connected, and has
-/// sent nothing yet.
+/// A segment over the edge of the buffer and one past it, then all that lies before them. The
+/// peer is connected, and has sent nothing yet.
 fn attack(w: &mut World, peer: &Peer, capacity: usize) {
-    let far = peer.data(capacity + 10_000, MSS);
-    let answers = peer.exchange(w, &[far]);
+    let far = [peer.data(capacity - 100, MSS), peer.data(capacity + 10_000, MSS)];
+    let answers = peer.exchange(w, &far);
     assert!(answers.iter().all(|answer| answer.ack_number == peer.seq), "{answers:?}");
     let hole: Vec<Segment> = (0..capacity / MSS + 8).map(|n| peer.data(n * MSS, MSS)).collect();
     peer.exchange(w, &hole);
-    // It ends on the edge of the buffer too.
-    peer.exchange(w, &[peer.data(capacity - 100, MSS), peer.data(capacity, MSS)]);
     w.run(S);
 }
 
@@ -61,6 +59,26 @@ fn on_a_passive_data_slot() {
     client.send(&mut w, "STOR file");
     assert_eq!(peer.connect(&mut w), []);
     attack(&mut w, &peer, Shape::LARGE.data_receive);
+    w.finish();
+}
+
+#[test]
+fn on_a_data_slot_that_nobody_reads() {
+    let mut w = large();
+    let host = w.host(100);
+    let mut client = Client::login(&mut w, host);
+    let port = client.pasv(&mut w);
+    let mut peer = Peer::beside(&w, host, 60_001, port);
+    assert_eq!(peer.connect(&mut w), []);
+    attack(&mut w, &peer, Shape::LARGE.data_receive);
+    // What was received is what was sent.
+    client.send(&mut w, "STOR file");
+    client.expect(&mut w, "150");
+    peer.seq = peer.seq.wrapping_add((Shape::LARGE.data_receive / MSS * MSS) as u32);
+    peer.exchange(&mut w, &[peer.fin()]);
+    client.expect(&mut w, "226");
+    let size = client.say(&mut w, "SIZE file", "213");
+    assert_eq!(size, format!("213 {}", Shape::LARGE.data_receive / MSS * MSS));
     w.finish();
 }
 

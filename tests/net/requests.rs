@@ -1,7 +1,7 @@
 //! Traps 2 to 5: what a SYN may do, and may not.
 
 use smoltcp::socket::tcp::State;
-use smoltcp::wire::{EthernetAddress, IpAddress, Ipv4Address, Ipv6Address};
+use smoltcp::wire::{EthernetAddress, IpAddress, Ipv4Address, Ipv4Packet, Ipv6Address};
 
 use crate::client::Client;
 use crate::raw::{self, Peer};
@@ -231,6 +231,26 @@ fn a_broken_syn_takes_nothing() {
             (segment.source.1, segment.target.1) = (source, target);
             assert_eq!(w.exchange([peer.frame(&segment)]), []);
         }
+    }
+    // Only one handshake may be under way here: this one still is.
+    assert_eq!(waiting.say(&mut w, b"hello")[0].payload, b"hello");
+    w.finish();
+}
+
+#[test]
+fn a_fragment_is_no_segment() {
+    let mut w = world(Shape { control: 2, ..Shape::SMALL });
+    let mut waiting = Peer::new(60_002, ECHO);
+    waiting.request(&mut w);
+    let peer = Peer::new(60_001, ECHO);
+    for (more, offset) in [(true, 0), (false, 8), (true, 1480)] {
+        let mut frame = peer.frame(&peer.syn());
+        let mut packet = Ipv4Packet::new_unchecked(&mut frame[14..]);
+        packet.set_dont_frag(false);
+        packet.set_more_frags(more);
+        packet.set_frag_offset(offset);
+        packet.fill_checksum();
+        assert_eq!(w.exchange([frame]), [], "{more} {offset}");
     }
     // Only one handshake may be under way here: this one still is.
     assert_eq!(waiting.say(&mut w, b"hello")[0].payload, b"hello");
