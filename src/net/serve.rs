@@ -206,16 +206,15 @@ impl<'a> Net<'a> {
             if result == PollResult::SocketStateChanged {
                 continue;
             }
-            if turn == 0 && due && !outlet.full {
+            if turn == 0 && due && !outlet.full && !self.neighborless.contains(&at) {
                 // The neighbor is not known yet. With the list full the slot is looked at
                 // again when smoltcp asks for the neighbor once more.
-                if !self.neighborless.contains(&at) {
-                    let _ = self.neighborless.push(at);
-                }
+                let _ = self.neighborless.push(at);
             }
-            if outlet.full {
+            if turn > 0 && outlet.full {
                 break;
             }
+            // Nothing is left, or nothing can be sent now: the deadline of the slot says when.
             return;
         }
         // There is more: at once, after the others.

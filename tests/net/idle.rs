@@ -209,3 +209,23 @@ fn a_neighbor_that_was_forgotten_in_a_transfer_is_asked_again() {
     assert!(sent.iter().any(echoed), "{sent:?}");
     w.finish();
 }
+
+#[test]
+fn a_device_that_stays_full_is_tried_now_and_then() {
+    let mut w = World::with_files(Shape::SMALL, &[("/file", &pattern(20_000, 1))]);
+    let host = w.host(100);
+    let mut client = Client::login(&mut w, host);
+    let port = client.pasv(&mut w);
+    let data = w.connect(host, SERVER_V4.into(), port);
+    w.server.port.room = Some(0);
+    client.send(&mut w, "RETR file");
+    let turns = w.server.turns;
+    w.run(S);
+    assert!((100..5000).contains(&(w.server.turns - turns)), "{}", w.server.turns - turns);
+    w.server.port.room = None;
+    assert_eq!(w.drain(data), pattern(20_000, 1));
+    client.expect(&mut w, "150");
+    client.expect(&mut w, "226");
+    client.quit(&mut w);
+    w.finish();
+}
