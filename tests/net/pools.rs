@@ -4,7 +4,7 @@ use smoltcp::socket::tcp::State;
 
 use crate::client::{Client, Mode};
 use crate::raw::{self, Peer};
-use crate::sim::{ECHO, S, SERVER_V4, Shape, World};
+use crate::sim::{ECHO, MS, S, SERVER_V4, Shape, World, pattern};
 
 #[test]
 fn a_half_open_connection_gives_way_when_no_slot_is_free() {
@@ -55,4 +55,50 @@ fn a_server_that_is_abandoned_has_ended_every_session() {
     w.server.abandon();
     assert_eq!(w.server.ftp.storage().free_nodes(), free + 1, "the upload is thrown away");
     assert_eq!(w.server.net.free_slots(), (Shape::SMALL.control, Shape::SMALL.data));
+}
+
+#[test]
+fn ten_thousand_small_files_through_four_data_slots() {
+    let content = pattern(1024, 1);
+    let mut w = World::with_files(Shape { data: 4, ..Shape::SMALL }, &[("/file", &content)]);
+    let host = w.host(100);
+    let mut client = Client::login(&mut w, host);
+    for _ in 0..5000 {
+        assert!(client.retrieve(&mut w, Mode::Epsv, "file") == content);
+        client.store(&mut w, Mode::Epsv, "up", &content);
+    }
+    client.quit(&mut w);
+    w.finish();
+}
+
+#[test]
+fn a_thousand_ports_without_a_transfer() {
+    let mut w = World::with_files(Shape::SMALL, &[("/file", b"content")]);
+    let host = w.host(100);
+    let mut client = Client::login(&mut w, host);
+    for _ in 0..1000 {
+        client.pasv(&mut w);
+        assert_eq!(w.server.net.free_slots().1, 1, "one port a session");
+    }
+    assert_eq!(client.retrieve(&mut w, Mode::Pasv, "file"), b"content");
+    client.quit(&mut w);
+    w.finish();
+}
+
+#[test]
+fn five_hundred_sessions_dropped_without_quit() {
+    let mut w = World::new(Shape::SMALL);
+    let host = w.host(100);
+    for n in 0..500 {
+        let client = Client::login(&mut w, host);
+        // By FIN, by RST, and by nothing at all: the last is given up for idle.
+        match n % 50 {
+            0 => w.run(61 * S),
+            1..25 => w.socket(client.control).abort(),
+            _ => w.socket(client.control).close(),
+        }
+        w.run(10 * MS);
+        w.forget(client.control);
+    }
+    w.finish();
 }
