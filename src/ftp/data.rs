@@ -160,6 +160,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let scene = Scene { directory: self.directory.as_path(), path: self.path.as_path(), date };
         match transfer.poll(&mut turn.server.storage, &mut turn.data, scene, turn.now) {
             Progress::Opened => self.open_data(turn),
+            Progress::Announce => self.announce_transfer(turn),
             Progress::Pending => Step::Leave(Action::Pending),
             Progress::More => Step::Leave(Action::Yield),
             Progress::Wait => self.wait_for_data(turn),
@@ -186,9 +187,20 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
     }
 
-    /// Storage is ready. The preliminary reply comes before the data connection is there,
-    /// because some clients open it only then.
+    /// Storage is ready: the data connection that the client does not open is opened.
     fn open_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let local_port = turn.server.config.data_port;
+        match self.data {
+            DataPort::Passive { .. } => Step::Next,
+            DataPort::Active(remote) => Step::Leave(Action::Connect { remote, local_port }),
+            DataPort::Default => Step::Leave(Action::Connect { remote: self.peer, local_port }),
+        }
+    }
+
+    /// The preliminary reply. It comes before the data connection is established, because some
+    /// clients open it only then; but not if there can be none, because others would wait for
+    /// it and not hear the 425 behind.
+    fn announce_transfer(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let Work::Transfer(transfer) = &self.work else { return Step::Next };
         let opening = match (self.verb, self.path.as_path().parent()) {
             (Verb::Stou, Some((_, name))) => Reply::OpeningUnique(name),
@@ -196,12 +208,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         };
         opening.send(turn.control);
         self.active = turn.now;
-        let local_port = turn.server.config.data_port;
-        match self.data {
-            DataPort::Passive { .. } => Step::Next,
-            DataPort::Active(remote) => Step::Leave(Action::Connect { remote, local_port }),
-            DataPort::Default => Step::Leave(Action::Connect { remote: self.peer, local_port }),
-        }
+        Step::Next
     }
 
     fn wait_for_data(&mut self, turn: &mut Turn<'_, S>) -> Step {

@@ -33,6 +33,8 @@ pub(super) enum Direction {
 enum Stage {
     /// Storage looks whether it can be done.
     Opening,
+    /// The network looks whether there can be a data connection.
+    Asking,
     /// The data connection is awaited.
     Connecting,
     /// Bytes move.
@@ -68,8 +70,10 @@ pub(super) struct Transfer<J> {
 /// What a poll of a transfer has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Storage is ready: time for the preliminary reply.
+    /// Storage is ready: the data connection may be asked for.
     Opened,
+    /// The data connection is there or on its way: time for the preliminary reply.
+    Announce,
     /// Nothing to do until the data connection moves.
     Wait,
     /// Waits for storage.
@@ -124,9 +128,9 @@ impl<J> Transfer<J> {
         }
     }
 
-    /// Whether storage still looks if it can be done, so that nothing has been said yet.
+    /// Whether it is still looked whether it can be done, so that nothing has been said yet.
     pub fn is_opening(&self) -> bool {
-        self.stage == Stage::Opening
+        matches!(self.stage, Stage::Opening | Stage::Asking)
     }
 
     /// A listing of the entries that match the last name of the path; the job lists the
@@ -146,8 +150,8 @@ impl<J> Transfer<J> {
     /// data connection, and then `stall` between any two movements.
     pub fn deadline(&self, connect: Duration, stall: Duration) -> (Instant, Outcome) {
         match self.stage {
-            // While it opens, it waits for storage and not for the peer.
-            Stage::Opening | Stage::Connecting => {
+            // Before that it waits for storage, and not for the peer.
+            Stage::Opening | Stage::Asking | Stage::Connecting => {
                 (self.progress + connect, Outcome::NoConnection(DataFault::TimedOut))
             }
             _ => (self.progress + stall, Outcome::Stalled),
@@ -166,10 +170,14 @@ impl<J> Transfer<J> {
             return self.open(storage, now);
         }
         let stream: &mut dyn Stream = match data {
-            Data::Open(stream) => *stream,
-            Data::Opening(_) => return Progress::Wait,
             Data::Failed(error) => return over(Outcome::NoConnection(DataFault::Net(*error))),
             Data::Absent => return over(Outcome::NoConnection(DataFault::TimedOut)),
+            _ if self.stage == Stage::Asking => {
+                self.stage = Stage::Connecting;
+                return Progress::Announce;
+            }
+            Data::Opening(_) => return Progress::Wait,
+            Data::Open(stream) => *stream,
         };
         if self.stage == Stage::Connecting {
             self.stage = Stage::Moving;
@@ -194,7 +202,7 @@ impl<J> Transfer<J> {
             Poll::Ready(Err(error)) => over(Outcome::Storage(error)),
             Poll::Ready(Ok(size)) => {
                 self.size = size;
-                self.stage = Stage::Connecting;
+                self.stage = Stage::Asking;
                 self.progress = now;
                 Progress::Opened
             }
