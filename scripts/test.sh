@@ -8,8 +8,13 @@ cd "$(dirname "$0")/.."
 needs=(
     curl:curl wget:wget lftp:lftp tnftp:tnftp inetutils-ftp:inetutils-ftp ncftp:ncftp
     ncftpget:ncftp nc:netcat-openbsd ping:iputils-ping ip:iproute2 tcpdump:tcpdump
-    python3:python3 unshare:util-linux setpriv:util-linux
+    python3:python3 unshare:util-linux setpriv:util-linux aria2c:aria2 rclone:rclone
+    busybox:busybox nmap:nmap node:nodejs npm:npm
 )
+# Clients that no package has: from PyPI and npm, to a place that git does not see.
+fetched=target/clients
+aioftp=0.28.3
+basic_ftp=6.2.3
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
@@ -21,6 +26,7 @@ missing() {
     for need in "${needs[@]}"; do
         PATH=$PATH:/usr/sbin:/sbin command -v "${need%%:*}" >/dev/null || echo "${need#*:}"
     done | sort -u
+    /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
 }
 
 install_missing() {
@@ -38,10 +44,35 @@ install_missing() {
     }
 }
 
+cannot_fetch() {
+    echo "test.sh: cannot fetch $1, which the client tests need" >&2
+    exit 1
+}
+
+# Debian's Python: another one in the path may come without its usual modules.
+fetch_clients() {
+    local python=$fetched/venv/bin/python
+    if [ "$("$python" -c 'from importlib.metadata import version
+print(version("aioftp"))' 2>/dev/null)" != $aioftp ]; then
+        echo "fetching aioftp $aioftp"
+        rm -rf $fetched/venv
+        /usr/bin/python3 -m venv $fetched/venv || cannot_fetch "a venv for aioftp"
+        timeout 120 "$python" -m pip install -q --disable-pip-version-check "aioftp==$aioftp" ||
+            cannot_fetch "aioftp $aioftp"
+    fi
+    if ! grep -qs "\"version\": \"$basic_ftp\"" $fetched/npm/node_modules/basic-ftp/package.json
+    then
+        echo "fetching basic-ftp $basic_ftp"
+        mkdir -p $fetched/npm
+        timeout 120 npm install --prefix $fetched/npm --no-audit --no-fund --ignore-scripts \
+            --loglevel error "basic-ftp@$basic_ftp" >/dev/null || cannot_fetch "basic-ftp $basic_ftp"
+    fi
+}
+
 install_missing
+fetch_clients
 cargo build --release
 cargo test
 cargo test --no-default-features
 cargo test --no-default-features --features net
-# Debian's Python: another one in the path may come without its usual modules.
 as_root /usr/bin/python3 tests/clients/run.py "$@"

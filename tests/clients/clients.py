@@ -4,14 +4,23 @@ A client is a row of CLIENTS. `can` maps an operation to the client's words for 
 that is not there is one that the client has not got, and its cases are left out."""
 
 import ftplib
+import functools
+import json
 import re
 import shlex
 import socket
 import subprocess
+from pathlib import Path
 from typing import Callable, NamedTuple
 from urllib.parse import quote
 
-from lab import PASSWORD, USER, Failure, Lab, check
+from lab import PASSWORD, REPO, USER, Failure, Lab, check
+
+HERE = Path(__file__).resolve().parent
+# What scripts/test.sh fetches from PyPI and npm.
+FETCHED = REPO / "target/clients"
+AIOFTP = FETCHED / "venv/bin/python"
+BASIC_FTP = FETCHED / "npm/node_modules/basic-ftp"
 
 
 class Session(NamedTuple):
@@ -35,9 +44,12 @@ class Session(NamedTuple):
         """How both BSD clients are told."""
         return "-p" if self.passive else "-A"
 
+    @property
+    def host(self):
+        return f"[{self.address}]" if self.ipv6 else self.address
+
     def url(self, path=""):
-        host = f"[{self.address}]" if self.ipv6 else self.address
-        return f"ftp://{host}/{quote(path)}"
+        return f"ftp://{self.host}/{quote(path)}"
 
 
 class Outcome(NamedTuple):
@@ -57,9 +69,11 @@ class Client(NamedTuple):
 
 
 VERBS = {"pasv": "PASV", "epsv": "EPSV", "port": "PORT", "eprt": "EPRT"}
-# As the clients print what they send: "> PASV", "--> PASV", "---> PASV", "Cmd: PASV".
-SENT = re.compile(r"^(?:.*> |.*Cmd: +)(PASV|EPSV|PORT|EPRT)\b", re.M)
-TRANSFERS = {"list", "nlist", "get", "put", "reget", "reput", "mirror", "mirror_up"}
+# As the clients print what they send: "> PASV", "--> PASV", "---> PASV", "Cmd: PASV", "cmd PASV",
+# 'FTP Tx: "PASV"', and aria2c on a line of its own.
+SENT = re.compile(r'^(?:.*> |.*[Cc]md:? +|.*FTP Tx: "|)(PASV|EPSV|PORT|EPRT)\b', re.M)
+TRANSFERS = {"list", "nlist", "get", "put", "reget", "reput", "mirror", "mirror_up", "get_many",
+             "put_many"}
 
 
 def perform(name, session, *operations, fails=False):
@@ -151,6 +165,10 @@ CURL = {
     "reget": lambda s, remote, local: ["-C", "-", "-o", local, s.url(remote)],
     "reput": lambda s, local, remote, at: ["-C", "-", "-T", local, s.url(remote)],
     "append": lambda s, local, remote: ["-a", "-T", local, s.url(remote)],
+    "get_many": lambda s, *names:
+        ["--parallel", "--parallel-max", "10", "--remote-name-all", *map(s.url, names)],
+    "put_many": lambda s, *names:
+        ["--parallel", "--parallel-max", "10", "-T", "{" + ",".join(names) + "}", s.url()],
     "rename": curl_says("RNFR {0}", "RNTO {1}"),
     "delete": curl_says("DELE {0}"),
     "mkdir": curl_says("MKD {0}"),
@@ -171,6 +189,78 @@ WGET = {
     "get": lambda s, remote, local: ["-O", local, s.url(remote)],
     "reget": lambda s, remote, local: ["-c", "-O", local, s.url(remote)],
     "mirror": lambda s, remote, local: ["-r", "-nH", "-P", local, s.url(remote + "/")],
+}
+
+
+# aria2c, which gets a file over several connections, each with a part of it
+
+def aria2c(session):
+    return ["aria2c", "--no-conf", "--console-log-level=info", "--summary-interval=0",
+            "--max-tries=1", "--timeout=20", "--connect-timeout=10", "--file-allocation=none",
+            "--split=4", "--max-connection-per-server=4", "--min-split-size=1M",
+            "--remote-time", f"--ftp-user={session.user}", f"--ftp-passwd={session.password}",
+            f"--ftp-pasv={'true' if session.passive else 'false'}"]
+
+
+ARIA2C = {
+    "get": lambda s, remote, local: ["--allow-overwrite", f"--out={local}", s.url(remote)],
+    "reget": lambda s, remote, local: ["--continue", f"--out={local}", s.url(remote)],
+    "get_many": lambda s, *names:
+        ["--force-sequential", "--max-concurrent-downloads=8", *map(s.url, names)],
+}
+
+
+# rclone, without a configuration
+
+@functools.cache
+def obscured(password):
+    """The password as rclone wants it: read by nobody by accident."""
+    return subprocess.check_output(["rclone", "obscure", password], timeout=10, text=True).strip()
+
+
+def rclone(session):
+    return ["rclone", "--config", "", "-vv", "--dump", "bodies", "--retries", "1",
+            "--low-level-retries", "1", "--contimeout", "10s", "--timeout", "20s",
+            "--ftp-host", session.host, "--ftp-user", session.user,
+            "--ftp-pass", obscured(session.password),
+            *(["--ftp-disable-epsv"] if session.mode == "pasv" else [])]
+
+
+RCLONE = {
+    "list": lambda s, path: ["lsl", ":ftp:"],
+    "nlist": lambda s, path: ["lsf", f":ftp:{path}"],
+    "get": lambda s, remote, local: ["copyto", f":ftp:{remote}", local],
+    "put": lambda s, local, remote: ["copyto", local, f":ftp:{remote}"],
+    "mirror": lambda s, remote, local:
+        ["copy", "--create-empty-src-dirs", f":ftp:{remote}", local],
+    "mirror_up": lambda s, local, remote:
+        ["copy", "--create-empty-src-dirs", local, f":ftp:{remote}"],
+    "sync": lambda s, local, remote: ["sync", local, f":ftp:{remote}"],
+    "check": lambda s, local, remote: ["check", "--download", local, f":ftp:{remote}"],
+    "rename": lambda s, old, new: ["moveto", f":ftp:{old}", f":ftp:{new}"],
+    "delete": lambda s, name: ["deletefile", f":ftp:{name}"],
+    "mkdir": lambda s, name: ["mkdir", f":ftp:{name}"],
+    "rmdir": lambda s, name: ["rmdir", f":ftp:{name}"],
+}
+
+
+# busybox
+
+def busybox(session):
+    return ["busybox"]
+
+
+def busybox_tool(program, *options):
+    def words(session, *names):
+        return [program, *options, "-v", "-u", session.user, "-p", session.password,
+                session.address, *names]
+    return words
+
+
+BUSYBOX = {
+    "get": lambda s, remote, local: busybox_tool("ftpget")(s, local, remote),
+    "reget": lambda s, remote, local: busybox_tool("ftpget", "-c")(s, local, remote),
+    "put": lambda s, local, remote: busybox_tool("ftpput")(s, remote, local),
 }
 
 
@@ -198,7 +288,7 @@ LFTP = {
     "reput": "put -c {0} -o {1}",
     "pget": "pget -n 4 {0} -o {1}",
     "mirror": "mirror {0} {1}",
-    "mirror_up": "mirror -R {0} {1}",
+    "mirror_up": "mirror -R --parallel=4 {0} {1}",
     "rename": "mv {0} {1}",
     "delete": "rm {0}",
     "mkdir": "mkdir {0}",
@@ -268,6 +358,10 @@ NCFTP_TOOLS = {
         ncftp_tool("ncftpput", "-z", "-s")(s, s.address, ".", local),
     "append": lambda s, local, remote:
         ncftp_tool("ncftpput", "-C", "-A")(s, s.address, local, remote),
+    "mirror": lambda s, remote, local:
+        ncftp_tool("ncftpget", "-R", "-T")(s, s.address, ".", remote),
+    "mirror_up": lambda s, local, remote:
+        ncftp_tool("ncftpput", "-R", "-m")(s, s.address, remote, local),
 }
 
 
@@ -359,12 +453,40 @@ FTPLIB = {
     "cd": lambda f, s, name: f.cwd(name),
 }
 
+# Libraries, each with a small program of ours in its own language
+
+def run_driver(client, session, operations):
+    """The operations as one line of JSON to a program that logs the dialogue and does them."""
+    command = [str(part) for part in client.start(session)]
+    script = json.dumps(operations, ensure_ascii=False)
+    outcome = call(session, [*command, session.address, session.user, session.password,
+                             session.mode], script)
+    return Outcome(outcome.status, f"{script}\n{outcome.text}")
+
+
+def aioftp(session):
+    return [AIOFTP, "-B", HERE / "aioftp_driver.py"]
+
+
+def basic_ftp(session):
+    return ["node", HERE / "basic_ftp_driver.js", BASIC_FTP]
+
+
+AIOFTP_CAN = ("list", "mlsd", "get", "put", "reget", "reput", "append", "mirror", "mirror_up",
+              "rename", "delete", "mkdir", "rmdir", "cd")
+BASIC_FTP_CAN = ("list", "get", "put", "reget", "reput", "append", "mirror", "mirror_up",
+                 "rename", "delete", "mkdir", "rmdir", "cd")
+
 ALL = ("pasv", "epsv", "port", "eprt")
 EXTENDED = ("epsv", "eprt")
+PASSIVE = ("pasv", "epsv")
 
 CLIENTS = {
     "curl": Client(run_commands, curl, CURL, ALL, EXTENDED),
     "wget": Client(run_commands, wget, WGET, ("pasv", "port"), EXTENDED),
+    "aria2c": Client(run_commands, aria2c, ARIA2C, ("pasv", "port"), EXTENDED),
+    "rclone": Client(run_commands, rclone, RCLONE, PASSIVE, ("epsv",)),
+    "busybox": Client(run_commands, busybox, BUSYBOX, ("epsv",), ("epsv",)),
     "lftp": Client(run_script, lftp, LFTP, ("pasv", "epsv", "port"), EXTENDED,
                    program=("lftp", "--norc"), quote=double_quoted),
     "tnftp": Client(run_script, tnftp, BSD, ALL, EXTENDED,
@@ -375,4 +497,6 @@ CLIENTS = {
     "ncftp": Client(run_script, ncftp, NCFTP, ("pasv", "port"),
                     program=("ncftp",), quote=double_quoted, shows_verbs=False),
     "ftplib": Client(run_python, Logged, FTPLIB, ALL, EXTENDED),
+    "aioftp": Client(run_driver, aioftp, dict.fromkeys(AIOFTP_CAN), PASSIVE, ("epsv",)),
+    "basic-ftp": Client(run_driver, basic_ftp, dict.fromkeys(BASIC_FTP_CAN), PASSIVE, ("epsv",)),
 }
