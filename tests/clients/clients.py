@@ -72,8 +72,8 @@ VERBS = {"pasv": "PASV", "epsv": "EPSV", "port": "PORT", "eprt": "EPRT"}
 # As the clients print what they send: "> PASV", "--> PASV", "---> PASV", "Cmd: PASV", "cmd PASV",
 # 'FTP Tx: "PASV"', and aria2c on a line of its own.
 SENT = re.compile(r'^(?:.*> |.*[Cc]md:? +|.*FTP Tx: "|)(PASV|EPSV|PORT|EPRT)\b', re.M)
-TRANSFERS = {"list", "nlist", "get", "put", "reget", "reput", "mirror", "mirror_up", "get_many",
-             "put_many"}
+TRANSFERS = {"list", "nlist", "mlsd", "get", "put", "reget", "reput", "mirror", "mirror_up",
+             "sync", "get_many", "put_many"}
 
 
 def perform(name, session, *operations, fails=False):
@@ -192,11 +192,12 @@ WGET = {
 }
 
 
-# aria2c, which gets a file over several connections, each with a part of it
+# aria2c, which gets a file over several connections, each with a part of it. It does not see a 226
+# that comes in one piece with the 150 before it, but waits for it until the time is out.
 
 def aria2c(session):
     return ["aria2c", "--no-conf", "--console-log-level=info", "--summary-interval=0",
-            "--max-tries=1", "--timeout=20", "--connect-timeout=10", "--file-allocation=none",
+            "--max-tries=1", "--timeout=3", "--connect-timeout=10", "--file-allocation=none",
             "--split=4", "--max-connection-per-server=4", "--min-split-size=1M",
             "--remote-time", f"--ftp-user={session.user}", f"--ftp-passwd={session.password}",
             f"--ftp-pasv={'true' if session.passive else 'false'}"]
@@ -227,10 +228,11 @@ def rclone(session):
 
 
 RCLONE = {
-    "list": lambda s, path: ["lsl", ":ftp:"],
+    "list": lambda s, path: ["lsf", "--format", "pst", f":ftp:{path}"],
     "nlist": lambda s, path: ["lsf", f":ftp:{path}"],
     "get": lambda s, remote, local: ["copyto", f":ftp:{remote}", local],
-    "put": lambda s, local, remote: ["copyto", local, f":ftp:{remote}"],
+    # it would leave a file alone that has the same size and second
+    "put": lambda s, local, remote: ["copyto", "--ignore-times", local, f":ftp:{remote}"],
     "mirror": lambda s, remote, local:
         ["copy", "--create-empty-src-dirs", f":ftp:{remote}", local],
     "mirror_up": lambda s, local, remote:
@@ -499,4 +501,13 @@ CLIENTS = {
     "ftplib": Client(run_python, Logged, FTPLIB, ALL, EXTENDED),
     "aioftp": Client(run_driver, aioftp, dict.fromkeys(AIOFTP_CAN), PASSIVE, ("epsv",)),
     "basic-ftp": Client(run_driver, basic_ftp, dict.fromkeys(BASIC_FTP_CAN), PASSIVE, ("epsv",)),
+}
+
+# What each is run with, and so has to be installed.
+PROGRAMS = {
+    "curl": ("curl",), "wget": ("wget",), "aria2c": ("aria2c",), "rclone": ("rclone",),
+    "busybox": ("busybox",), "lftp": ("lftp",), "tnftp": ("tnftp",),
+    "inetutils-ftp": ("inetutils-ftp",), "ncftp": ("ncftp",),
+    "ncftpget": ("ncftpls", "ncftpget", "ncftpput"), "aioftp": (AIOFTP,),
+    "basic-ftp": ("node", BASIC_FTP), "nmap": ("nmap",), "ping": ("ping",), "nc": ("nc",),
 }

@@ -34,6 +34,15 @@ def names_only(client, s):
     check("one" in found and "two" in found, f"names are missing:\n{text}")
 
 
+def for_machines(client, s):
+    (s.lab.root / "directory/sub größe").mkdir(parents=True)
+    (s.lab.root / "directory/two  spaces.bin").write_bytes(b"12345")
+    text = perform(client, s, ("mlsd", "directory")).text
+    found = [line for line in text.splitlines() if "modify" in line]
+    for name, kind in ("sub größe", "dir"), ("two  spaces.bin", "file"):
+        check(any(name in line and kind in line for line in found), f"no {name}:\n{text}")
+
+
 def both_ways(size):
     def play(client, s):
         sent = s.lab.write("sent", os.urandom(size))
@@ -283,6 +292,7 @@ SCENARIOS = [
     Scenario("in memory", ("get",), in_memory, every_mode=False, server="plain"),
     Scenario("list", ("list",), listing),
     Scenario("list names", ("nlist",), names_only),
+    Scenario("list for machines", ("mlsd",), for_machines),
     Scenario("0 bytes", ("put", "get"), both_ways(0)),
     Scenario("1 byte", ("put", "get"), both_ways(1)),
     Scenario("download 1 byte", ("get",), fetched(1)),

@@ -8,6 +8,7 @@ Plays the cases whose line has every WORD in it; all of them when there is none.
 import argparse
 import functools
 import os
+import shutil
 import signal
 import sys
 import time
@@ -17,7 +18,7 @@ from typing import Callable, NamedTuple
 sys.dont_write_bytecode = True  # this may run as root in somebody's clone
 
 import lab
-from clients import CLIENTS, Session
+from clients import CLIENTS, PROGRAMS, Session
 from files import SCENARIOS
 from lab import SERVER, SERVER6, Failure, Lab
 
@@ -63,12 +64,20 @@ def play_client(scenario, who, mode, address, lab):
 
 
 def all_cases():
+    import scan
     import start
     import wire
     yield from client_cases()
-    for module in (wire, start):
+    for module in (wire, scan, start):
         for row in module.CASES:
             yield Case(*row)
+
+
+def missing_programs(cases):
+    """What the cases need and is not there: no case is left out for that."""
+    needed = {str(program) for case in cases for program in PROGRAMS.get(case.who, ())}
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    return sorted(p for p in needed if not shutil.which(p, path=path) and not os.path.isdir(p))
 
 
 def out_of_time(*_):
@@ -119,6 +128,8 @@ def main():
         return 0
     if not os.path.isfile(options.server):
         sys.exit(f"run.py: there is no {options.server}; build it with cargo build --release")
+    if missing := missing_programs(cases):
+        sys.exit(f"run.py: not there: {', '.join(missing)}; scripts/test.sh fetches what it needs")
     lab.enter_namespace()
     signal.signal(signal.SIGALRM, out_of_time)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
