@@ -1,5 +1,7 @@
 """What no client shows: the dialogue itself, byte by byte, and the connections beneath it."""
 
+import ftplib
+import io
 import os
 import re
 import signal
@@ -7,6 +9,7 @@ import socket
 import struct
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from lab import (HOST, HOST6, MIB, OTHER, PASSWORD, SERVER, SERVER6, USER, Failure, check, digest,
                  run)
@@ -430,6 +433,37 @@ def small_files(lab):
     check(len(os.listdir(lab.root)) == 200, f"{len(os.listdir(lab.root))} files are there")
 
 
+def try_while_full(action):
+    """More clients than data connections: a 425 is worth another try."""
+    for _ in range(100):
+        try:
+            return action()
+        except ftplib.error_temp as error:
+            check(str(error).startswith("425"), str(error))
+            time.sleep(0.02)
+    raise Failure("425 again and again")
+
+
+def one_of_many(number):
+    with ftplib.FTP(SERVER, timeout=20) as ftp:
+        ftp.login()
+        ftp.set_pasv(number % 2 == 0)
+        for size in (1, 1000, 20_000):
+            content, name = os.urandom(size), f"{number}.bin"
+            try_while_full(lambda: ftp.storbinary(f"STOR {name}", io.BytesIO(content)))
+            fetched = io.BytesIO()
+            try_while_full(lambda: ftp.retrbinary(f"RETR {name}", fetched.write))
+            check(fetched.getvalue() == content, f"{name} differs")
+        ftp.delete(name)
+        ftp.quit()
+
+
+def many_at_once(_):
+    with ThreadPoolExecutor(200) as clients:
+        for result in [clients.submit(one_of_many, number) for number in range(200)]:
+            result.result()
+
+
 def dropped_connections(_):
     for number in range(500):
         connection = socket.create_connection((SERVER, 21), 10)
@@ -561,6 +595,7 @@ CASES = [
     ("files", "socket", "data", "no TYPE at all", no_type),
     ("files", "socket", "data", "listings with options", listing_options),
     ("files", "socket", "many", "200 small files", small_files),
+    ("plain", "socket", "many", "200 clients at once", many_at_once, 120),
     ("plain", "socket", "many", "500 dropped connections", dropped_connections, 120),
     ("plain", "socket", "idle", "processor time", idle_processor),
     ("tight", "socket", "limits", "one session too many", one_session_too_many),
