@@ -65,7 +65,8 @@ print(version("aioftp"))' 2>/dev/null)" != $aioftp ]; then
         echo "fetching basic-ftp $basic_ftp"
         mkdir -p $fetched/npm
         timeout 120 npm install --prefix $fetched/npm --no-audit --no-fund --ignore-scripts \
-            --loglevel error "basic-ftp@$basic_ftp" >/dev/null || cannot_fetch "basic-ftp $basic_ftp"
+            --loglevel error "basic-ftp@$basic_ftp" >/dev/null ||
+            cannot_fetch "basic-ftp $basic_ftp"
     fi
 }
 

@@ -1,13 +1,17 @@
 // Does with basic-ftp what a line of JSON says: [["put", "local", "remote"], ...].
 //
-//     basic_ftp_driver.js MODULE ADDRESS USER PASSWORD MODE
+//     basic_ftp_driver.js LIBRARY ADDRESS USER PASSWORD MODE
 
 const fs = require("fs");
-const [module_, host, user, password, mode] = process.argv.slice(2);
-const ftp = require(module_);
+const [library, host, user, password, mode] = process.argv.slice(2);
+const ftp = require(library);
 
 const operations = client => ({
-    list: async path => (await client.list(path)).forEach(file => console.log(`${file.name} ${file.size}`)),
+    list: async path => {
+        for (const file of await client.list(path)) {
+            console.log(file.name, file.size);
+        }
+    },
     get: (remote, local) => client.downloadTo(local, remote),
     put: (local, remote) => client.uploadFrom(local, remote),
     reget: (remote, local) => client.downloadTo(local, remote, fs.statSync(local).size),
@@ -30,7 +34,8 @@ async function main() {
     client.ftp.verbose = true;
     try {
         await client.access({ host, user, password });
-        client.prepareTransfer = mode === "pasv" ? ftp.enterPassiveModeIPv4 : ftp.enterPassiveModeIPv6;
+        client.prepareTransfer =
+            mode === "pasv" ? ftp.enterPassiveModeIPv4 : ftp.enterPassiveModeIPv6;
         for (const [verb, ...args] of JSON.parse(fs.readFileSync(0, "utf8"))) {
             await operations(client)[verb](...args);
         }
