@@ -38,6 +38,7 @@ macro_rules! transcripts {
 transcripts! {
     abor
     abor_synch
+    abor_synch_behind_line
     abor_waits
     active
     anonymous

@@ -173,18 +173,25 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// on when the lines arrive.
     fn command_in_transfer(&mut self, turn: &mut Turn<'_, S>) -> Option<Step> {
         let Work::Transfer(transfer) = &self.work else { return None };
-        if transfer.is_opening() || self.line.receive(turn.control) != Received::Line {
+        if transfer.is_opening() {
             return None;
         }
-        match command::parse(self.line.peek()) {
-            // STAT of a path is for between transfers (RFC 959 section 4.1.3).
-            Ok((Row { verb: Verb::Stat, .. }, path)) if !path.is_empty() => None,
-            Ok((Row { immediate: true, .. }, _)) => {
-                self.active = turn.now;
-                Some(self.command(turn))
-            }
-            _ => None,
+        let immediate = match self.line.receive(turn.control) {
+            Received::Part => return None,
+            Received::TooLong => false,
+            Received::Line => match command::parse(self.line.peek()) {
+                // STAT of a path is for between transfers (RFC 959 section 4.1.3).
+                Ok((Row { verb: Verb::Stat, .. }, path)) => path.is_empty(),
+                Ok((row, _)) => row.immediate,
+                Err(_) => false,
+            },
+        };
+        if immediate {
+            self.active = turn.now;
+            return Some(self.command(turn));
         }
+        // A line that waits must not hide an ABOR whose client does not want to wait.
+        self.line.synch(turn.control).then_some(Step::Next)
     }
 
     /// Storage is ready: the data connection that the client does not open is opened.

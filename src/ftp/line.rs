@@ -12,6 +12,8 @@ use crate::stream::Stream;
 pub(super) const IAC: u8 = 255;
 /// The Telnet commands that take an option: WILL, WONT, DO, DONT.
 const NEGOTIATION: core::ops::RangeInclusive<u8> = 251..=254;
+/// The data mark of a Synch.
+const DM: u8 = 242;
 /// Begins a subnegotiation, which SE ends.
 const SB: u8 = 250;
 /// The end of a subnegotiation, and the first of the Telnet commands: below are data bytes.
@@ -77,6 +79,18 @@ impl<const N: usize> Line<N> {
         self.complete = false;
         self.too_long = false;
         core::mem::take(&mut self.bytes)
+    }
+
+    /// The Telnet Synch (RFC 854): if a data mark has come behind the line that is complete,
+    /// everything in front of it is thrown away, that line too.
+    pub fn synch(&mut self, control: &mut dyn Stream) -> bool {
+        let received = control.readable();
+        let Some(at) = received.windows(2).position(|pair| pair == [IAC, DM]) else {
+            return false;
+        };
+        control.consume(at + 2);
+        self.take();
+        true
     }
 
     /// Puts a line back, to be taken again.
