@@ -69,7 +69,7 @@ pub struct Options {
 
     /// Data connections at once
     #[arg(long, value_name = "N", default_value_t = 64,
-          value_parser = clap::value_parser!(u16).range(1..=10_000))]
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub max_transfers: u16,
 
     /// Seconds until an idle session or a stalled transfer is closed
