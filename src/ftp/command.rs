@@ -266,6 +266,19 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_names_every_verb() {
+        let readme = include_str!("../../README.md");
+        let section = readme.split("## Commands").nth(1).unwrap().split("\n## ").next().unwrap();
+        let mut named: std::vec::Vec<_> = section
+            .split('`')
+            .filter(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase()))
+            .collect();
+        named.sort_unstable();
+        let verbs: std::vec::Vec<_> = TABLE.iter().map(|row| row.name).collect();
+        assert_eq!(named, verbs);
+    }
+
+    #[test]
     fn the_table_is_sorted() {
         assert!(TABLE.is_sorted_by(|a, b| a.name < b.name));
     }

@@ -6,7 +6,7 @@ use super::list::Format;
 use super::reply::Reply;
 use super::session::{Session, Step, Then, Turn};
 use crate::auth::Rights;
-use crate::storage::{Op, Storage};
+use crate::storage::Storage;
 
 impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn execute(
@@ -34,27 +34,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Verb::Mdtm => self.look_up(argument, Rights::LIST, Then::Modified, turn),
             Verb::Rnfr => self.look_up(argument, Rights::RENAME, Then::RenameFrom, turn),
             Verb::Rnto => self.rename_to(argument, turn),
-            Verb::Mkd => self.operate(
-                argument,
-                Rights::MAKE_DIRECTORY,
-                |path| Op::MakeDirectory { path },
-                Then::Made,
-                turn,
-            ),
-            Verb::Rmd => self.operate(
-                argument,
-                Rights::DELETE,
-                |path| Op::RemoveDirectory { path },
-                Then::Done("Directory removed"),
-                turn,
-            ),
-            Verb::Dele => self.operate(
-                argument,
-                Rights::DELETE,
-                |path| Op::Delete { path },
-                Then::Done("Deleted"),
-                turn,
-            ),
+            Verb::Mkd => self.make_directory(argument, turn),
+            Verb::Rmd => self.remove_directory(argument, turn),
+            Verb::Dele => self.delete(argument, turn),
             Verb::List => self.list(argument, Format::Long, turn),
             Verb::Nlst => self.list(argument, Format::Names, turn),
             Verb::Mlsd => self.list_facts(argument, turn),

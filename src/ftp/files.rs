@@ -191,6 +191,36 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
     }
 
+    pub(super) fn make_directory(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        self.operate(
+            argument,
+            Rights::MAKE_DIRECTORY,
+            |path| Op::MakeDirectory { path },
+            Then::Made,
+            turn,
+        )
+    }
+
+    pub(super) fn remove_directory(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        self.operate(
+            argument,
+            Rights::DELETE,
+            |path| Op::RemoveDirectory { path },
+            Then::Done("Directory removed"),
+            turn,
+        )
+    }
+
+    pub(super) fn delete(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        self.operate(
+            argument,
+            Rights::DELETE,
+            |path| Op::Delete { path },
+            Then::Done("Deleted"),
+            turn,
+        )
+    }
+
     pub(super) fn size(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         // The size on the wire is meant (RFC 3659 section 4), which nobody knows before
         // the lines are counted.
