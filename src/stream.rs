@@ -7,8 +7,10 @@ pub enum Status {
     Open,
     /// The peer sent FIN and every byte before it is readable or consumed; we may still send.
     PeerFinished,
-    /// Our FIN, and with it every byte of ours, has been acknowledged.
+    /// Our FIN, and with it every byte of ours, has been acknowledged; the peer may still send.
     Delivered,
+    /// As [`Delivered`](Self::Delivered), and the peer has finished too.
+    Closed,
     /// The connection is gone: reset, timed out, or given up. Bytes of ours may be lost.
     Broken,
 }

@@ -95,6 +95,7 @@ transcripts! {
     rest_arguments
     retr
     retr_breaks
+    retr_half_open
     shutdown_deadline
     shutdown_idle
     shutdown_transfer

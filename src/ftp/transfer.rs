@@ -17,6 +17,9 @@ const BYTES_A_POLL: usize = 256 * 1024;
 /// Entries that one poll lists at most.
 const ENTRIES_A_POLL: usize = 256;
 
+/// How long the final reply waits for the client to close its side of the data connection.
+const CLOSING: Duration = Duration::from_millis(100);
+
 /// Which way the data goes, and how it is converted on the way.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Direction {
@@ -63,6 +66,8 @@ pub(super) struct Transfer<J> {
     pub started: Instant,
     /// When the data connection last moved.
     progress: Instant,
+    /// When the peer had acknowledged everything.
+    delivered: Option<Instant>,
     /// Room in the transmit buffer at that time: it grows with what the peer acknowledges.
     room: usize,
 }
@@ -124,6 +129,7 @@ impl<J> Transfer<J> {
             size: None,
             started: now,
             progress: now,
+            delivered: None,
             room: 0,
         }
     }
@@ -149,6 +155,9 @@ impl<J> Transfer<J> {
     /// When the transfer is given up unless it moves: the peer has `connect` to open the
     /// data connection, and then `stall` between any two movements.
     pub fn deadline(&self, connect: Duration, stall: Duration) -> (Instant, Outcome) {
+        if let Some(delivered) = self.delivered {
+            return (delivered + CLOSING, Outcome::Complete);
+        }
         match self.stage {
             // Before that it waits for storage, and not for the peer.
             Stage::Opening | Stage::Asking | Stage::Connecting => {
@@ -186,7 +195,7 @@ impl<J> Transfer<J> {
         let before = self.bytes;
         let progress = match self.stage {
             Stage::Committing => self.commit(storage, stream),
-            Stage::Delivering => self.deliver(storage, stream),
+            Stage::Delivering => self.deliver(storage, stream, now),
             _ => self.move_bytes(storage, stream, scene),
         };
         if self.bytes != before || stream.room() != self.room {
@@ -260,16 +269,21 @@ impl<J> Transfer<J> {
     }
 
     /// 226 is not said before the peer has acknowledged the FIN: until then the end of the
-    /// data may still be lost.
+    /// data may still be lost. Then it is left a moment to close its side: a client that does
+    /// so has read the 150, and some do not notice a 226 that comes together with it.
     fn deliver<S: Storage<Job = J>>(
         &mut self,
         storage: &mut S,
         stream: &mut dyn Stream,
+        now: Instant,
     ) -> Progress {
         match stream.status() {
-            Status::Delivered => self.end_job(storage),
+            Status::Closed => self.end_job(storage),
+            Status::Delivered if now >= *self.delivered.get_or_insert(now) + CLOSING => {
+                self.end_job(storage)
+            }
             Status::Broken => over(Outcome::Broken),
-            Status::Open | Status::PeerFinished => Progress::Wait,
+            Status::Delivered | Status::Open | Status::PeerFinished => Progress::Wait,
         }
     }
 

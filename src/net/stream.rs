@@ -47,7 +47,8 @@ impl Stream for TcpStream<'_, '_> {
         match self.socket.state() {
             _ if self.lost => Status::Broken,
             State::CloseWait | State::LastAck | State::Closing => Status::PeerFinished,
-            State::FinWait2 | State::TimeWait | State::Closed => Status::Delivered,
+            State::FinWait2 => Status::Delivered,
+            State::TimeWait | State::Closed => Status::Closed,
             State::Listen
             | State::SynSent
             | State::SynReceived

@@ -388,6 +388,7 @@ impl Player<'_, '_, '_> {
             "finish" => wire.send_fin(),
             "reset" => wire.reset(),
             "ack" => wire.acknowledge_fin(),
+            "ack only" => wire.acknowledge_fin_only(),
             "(end)" => assert!(wire.ended(), "{place}: FIN has not come"),
             "(reset)" => assert!(wire.status() == Status::Broken, "{place}: not reset"),
             _ => panic!("{place}: {what} cannot be done"),

@@ -74,6 +74,7 @@ pub struct Wire {
     /// The server has sent FIN.
     finished: bool,
     fin_acknowledged: bool,
+    stays_open: bool,
     broken: bool,
 }
 
@@ -88,6 +89,7 @@ impl Wire {
             fin_received: false,
             finished: false,
             fin_acknowledged: false,
+            stays_open: false,
             broken: false,
         }
     }
@@ -140,9 +142,17 @@ impl Wire {
     }
 
     /// The client's acknowledgement of the server's FIN.
+    ///
+    /// Its own FIN comes along, as of a client that closes when it has read everything.
     pub fn acknowledge_fin(&mut self) {
         assert!(self.ended(), "there is no FIN to be acknowledged");
         self.fin_acknowledged = true;
+    }
+
+    /// The same from a client that keeps its side open.
+    pub fn acknowledge_fin_only(&mut self) {
+        self.acknowledge_fin();
+        self.stays_open = true;
     }
 
     /// A segment arrives, if one is under way and there is room; whether something changed.
@@ -195,7 +205,7 @@ impl Stream for Wire {
         if self.broken {
             Status::Broken
         } else if self.ended() && self.fin_acknowledged {
-            Status::Delivered
+            if self.stays_open { Status::Delivered } else { Status::Closed }
         } else if self.fin_received {
             Status::PeerFinished
         } else {
