@@ -2,8 +2,8 @@
 //!
 //! smoltcp looks at every socket for every frame. Here each socket is alone in its set, and a
 //! frame finds its socket by a keyed hash of the 4-tuple; sockets that nothing happens to are
-//! not looked at. A listening port is a row of the service table, and an expected data
-//! connection an entry of the index: neither takes a socket before its SYN comes.
+//! not looked at. A listening port is a row of the service table and takes no socket; an
+//! expected data connection is an entry of the index, with a slot set aside for it.
 //!
 //! ```text
 //!            frame                              deadline
