@@ -36,7 +36,8 @@ pub enum Op<'a> {
         /// The directory.
         path: Path<'a>,
     },
-    /// Show one entry, of a directory itself too. Poll [`poll_entry`](Storage::poll_entry).
+    /// Show one entry, of a directory itself too. Poll [`poll_entry`](Storage::poll_entry);
+    /// [`poll_open`](Storage::poll_open) may be polled before, as for a listing.
     Stat {
         /// The file or directory.
         path: Path<'a>,
@@ -188,6 +189,7 @@ pub trait Storage {
     /// the file has its new content; with an error, the old content as before.
     fn poll_finish(&mut self, job: &mut Self::Job) -> Poll<Result<(), Error>>;
 
-    /// Throws the operation away. What a write has written leaves no trace.
+    /// Throws the operation away. What a write has written leaves no trace; what changes a name,
+    /// a date or a mode may be done already.
     fn cancel(&mut self, job: Self::Job);
 }

@@ -29,7 +29,7 @@
 //! | `commands` | from a row to what the command does |
 //! | `access`, `parameters`, `data`, `files`, `modify` | what the commands do |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
-//! | `reply` | codes and texts |
+//! | `reply`, `report` | codes and texts; what STAT tells |
 //! | `list`, `facts`, `glob`, `ascii`, `path`, `address` | syntax |
 
 mod access;
@@ -47,6 +47,7 @@ mod modify;
 mod parameters;
 mod path;
 mod reply;
+mod report;
 mod session;
 mod transfer;
 

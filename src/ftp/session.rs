@@ -193,7 +193,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         match core::mem::replace(&mut self.work, Work::Closing) {
             Work::Single(job, _) | Work::Status(job) => server.storage.cancel(job),
             Work::Transfer(transfer) => {
-                warn!("{} {}: cut off, the control connection is gone", self.peer, self.verb);
+                warn!("{} {}: cut off with its session", self.peer, self.verb);
                 transfer.cancel(&mut server.storage);
             }
             _ => {}

@@ -156,6 +156,7 @@ impl<J> Transfer<J> {
     /// data connection, and then `stall` between any two movements.
     pub fn deadline(&self, connect: Duration, stall: Duration) -> (Instant, Outcome) {
         if let Some(delivered) = self.delivered {
+            // By then `poll` says so itself.
             return (delivered + CLOSING, Outcome::Complete);
         }
         match self.stage {

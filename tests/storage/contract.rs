@@ -30,6 +30,7 @@ macro_rules! promises {
             a_target_becomes_a_directory_while_a_file_is_on_its_way
             a_listing_has_every_entry_once
             a_listing_of_a_file_is_that_file
+            an_entry_may_be_opened_like_a_listing
             a_listing_of_nothing_fails
             a_listing_bears_changes
             a_listing_bears_the_end_of_its_directory
@@ -294,6 +295,15 @@ pub fn a_listing_of_a_file_is_that_file(s: &mut impl Storage) {
     let listed = list(s, "/dir/inner").unwrap();
     assert_eq!(listed, [show(s, "/dir/inner").unwrap()]);
     assert_eq!(listed[0].name, b"inner");
+}
+
+pub fn an_entry_may_be_opened_like_a_listing(s: &mut impl Storage) {
+    write(s, "/a", b"content").unwrap();
+    let mut job = begin(s, Op::Stat { path: path("/a") }).unwrap();
+    assert!(matches!(s.poll_open(&mut job), Poll::Ready(Ok(_))));
+    assert!(matches!(s.poll_entry(&mut job), Poll::Ready(Ok(Some(_)))));
+    assert_eq!(s.poll_entry(&mut job), Poll::Ready(Ok(None)));
+    s.cancel(job);
 }
 
 pub fn a_listing_of_nothing_fails(s: &mut impl Storage) {
