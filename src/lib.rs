@@ -38,7 +38,7 @@
 //! ```
 //! # #[cfg(feature = "net")]
 //! # mod example {
-//! use tinyftp::auth::{Accounts, Rights};
+//! use tinyftp::auth::{Account, Accounts, Grant, Rights};
 //! use tinyftp::ftp::{self, Ftp, Session};
 //! use tinyftp::net::smoltcp::iface::SocketStorage;
 //! use tinyftp::net::smoltcp::phy::Device;
@@ -78,7 +78,8 @@
 //!     // A disk of 8 KiB, who may use it, and the service.
 //!     let (mut nodes, mut blocks) = ([Node::EMPTY; 8], [Block::EMPTY; 16]);
 //!     let disk = RamDisk::new(&mut nodes, &mut blocks);
-//!     let accounts = Accounts { accounts: &[], anonymous: Some(Rights::ALL) };
+//!     let anonymous = Some(Account::anonymous(Grant::new(Rights::ALL)));
+//!     let accounts = Accounts { accounts: &mut [], anonymous };
 //!     let mut sessions: [Session<_, 256>; 2] = Default::default();
 //!     let mut ftp = Ftp::new(disk, accounts, ftp::Config::default(), &mut sessions);
 //!
@@ -99,6 +100,7 @@ extern crate std;
 mod log;
 
 pub mod auth;
+mod budget;
 pub mod ftp;
 #[cfg(feature = "net")]
 pub mod net;

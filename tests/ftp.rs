@@ -7,10 +7,13 @@
 //! | `net` | carries out the actions of the server |
 //! | `transcript` | runs the sessions that are written down in `tests/transcripts` |
 //! | `stories` | several clients, long inputs, every byte of a session |
+//! | `limits` | what accounts may do, and how much of it |
 //! | `chaos` | random sessions with random faults |
 
 #[path = "ftp/chaos.rs"]
 mod chaos;
+#[path = "ftp/limits.rs"]
+mod limits;
 #[path = "ftp/net.rs"]
 mod net;
 #[path = "ftp/random.rs"]
@@ -40,6 +43,8 @@ transcripts! {
     abor_synch
     abor_synch_behind_line
     abor_waits
+    account_root
+    account_root_too_long
     active
     anonymous
     any_case
@@ -87,6 +92,7 @@ transcripts! {
     penalty_ends
     quit
     quit_during_transfer
+    rate
     read_only
     refused_transfer
     rein
@@ -113,6 +119,8 @@ transcripts! {
     type_mode_stru
     unknown
     unsupported
+    upload_limit
     user_names
+    welcome
     wrong_password
 }

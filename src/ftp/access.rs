@@ -4,9 +4,11 @@ use core::task::Poll;
 
 use super::command;
 use super::facts::Facts;
+use super::path::PathBuf;
 use super::reply::Reply;
 use super::session::{LOGINS_MAX, Representation, Session, Step, Turn, Work};
-use crate::auth::Rights;
+use super::{Config, transfer};
+use crate::auth::{Authenticator, Denied, Grant, Rights};
 use crate::log::Escaped;
 use crate::service::Action;
 use crate::storage::Storage;
@@ -14,9 +16,7 @@ use crate::time::{Duration, Instant};
 
 impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn user(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
-        self.rights = None;
-        self.directory.reset();
-        self.user.clear();
+        self.log_out(turn.accounts);
         match self.user.extend_from_slice(argument) {
             Ok(()) => self.reply(Reply::NeedPassword, turn),
             Err(_) => self.reply(Reply::BadArgument("User name too long"), turn),
@@ -41,26 +41,66 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     pub(super) fn login(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let password = command::parse(self.line.peek()).map_or(&b""[..], |(_, argument)| argument);
-        match turn.accounts.poll_login(&self.user, password) {
-            Poll::Pending => Step::Leave(Action::Pending),
-            Poll::Ready(Ok(rights)) => {
-                self.line.take();
-                self.rights = Some(rights);
-                self.wrong_passwords = 0;
-                info!("{} logged in as {}", self.peer, Escaped(&self.user));
-                let read_only = !rights.contains(Rights::WRITE);
-                self.done(Reply::LoggedIn { read_only }, turn)
+        let denied = match turn.accounts.poll_login(&self.user, password) {
+            Poll::Pending => return Step::Leave(Action::Pending),
+            Poll::Ready(Ok((account, grant))) => {
+                self.account = Some(account);
+                let reply = self.enter(&grant, &turn.server.config);
+                reply.send(turn.control);
+                None
             }
-            Poll::Ready(Err(_)) => {
-                self.line.take();
-                warn!("{} login as {} refused", self.peer, Escaped(&self.user));
-                self.user.clear();
-                self.wrong_passwords += 1;
-                let delay = Duration::from_secs(u64::from(self.wrong_passwords));
-                self.work = Work::Penalty(turn.now + delay);
-                Step::Next
-            }
+            Poll::Ready(Err(denied)) => Some(denied),
+        };
+        self.line.take();
+        self.active = turn.now;
+        self.work = Work::Command;
+        match denied {
+            None => Step::Next,
+            Some(denied) => self.turn_away(denied, turn),
         }
+    }
+
+    /// The user has what the account grants.
+    fn enter<'g>(&mut self, grant: &Grant<'g>, config: &Config) -> Reply<'g> {
+        let user = Escaped(&self.user);
+        if self.directory.enter(grant.root).is_err() {
+            warn!("{} login as {user} refused: its root is too long a path", self.peer);
+            return Reply::NoRoot;
+        }
+        info!("{} logged in as {user}", self.peer);
+        self.rights = Some(grant.rights);
+        self.max_upload = grant.max_upload.or(config.max_upload).unwrap_or(u64::MAX);
+        self.budget = grant.rate.or(config.rate).map(transfer::budget);
+        self.wrong_passwords = 0;
+        let read_only = !grant.rights.contains(Rights::WRITE);
+        Reply::LoggedIn { read_only, welcome: grant.welcome }
+    }
+
+    fn turn_away(&mut self, denied: Denied, turn: &mut Turn<'_, S>) -> Step {
+        warn!("{} login as {} refused: {denied}", self.peer, Escaped(&self.user));
+        self.user.clear();
+        match denied {
+            Denied::TooManySessions => self.reply(Reply::TooManyOfAccount, turn),
+            Denied::Incorrect => self.punish(turn),
+        }
+    }
+
+    /// Whoever guesses waits longer each time.
+    fn punish(&mut self, turn: &Turn<'_, S>) -> Step {
+        self.wrong_passwords += 1;
+        let delay = Duration::from_secs(u64::from(self.wrong_passwords));
+        self.work = Work::Penalty(turn.now + delay);
+        Step::Next
+    }
+
+    /// Forgets the user, and all that came with the account.
+    pub(super) fn log_out(&mut self, accounts: &mut dyn Authenticator) {
+        if let Some(account) = self.account.take() {
+            accounts.logout(account);
+        }
+        self.user.clear();
+        self.rights = None;
+        self.directory = PathBuf::default();
     }
 
     pub(super) fn penalty(&mut self, until: Instant, turn: &mut Turn<'_, S>) -> Step {
@@ -74,9 +114,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     pub(super) fn reinitialise(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        self.rights = None;
-        self.user.clear();
-        self.directory.reset();
+        self.log_out(turn.accounts);
         self.representation = Representation::Default;
         self.facts = Facts::ALL;
         self.epsv_all = false;
@@ -85,7 +123,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     pub(super) fn print_directory(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        Reply::Directory(self.directory.as_path()).send(turn.control);
+        Reply::Directory(self.directory.seen()).send(turn.control);
         Step::Next
     }
 }

@@ -81,6 +81,11 @@ impl Verb {
         matches!(self, Appe | List | Mlsd | Nlst | Retr | Stor | Stou)
     }
 
+    /// Whether the verb takes a name away from a path, or gives it one.
+    pub fn needs_name(self) -> bool {
+        matches!(self, Verb::Rmd | Verb::Rnfr | Verb::Rnto)
+    }
+
     /// Whether the verb begins where REST said.
     pub fn uses_restart(self) -> bool {
         matches!(self, Verb::Retr | Verb::Stor | Verb::Appe)

@@ -10,11 +10,12 @@ use super::line::Received;
 use super::list::{self, Format, without_options};
 use super::reply::{DataFault, Reply};
 use super::session::{DataPort, Session, Step, Then, Turn, Work};
-use super::transfer::{Direction, Outcome, Progress, Scene, Transfer};
+use super::transfer::{BYTES_A_POLL, Direction, Outcome, Progress, Scene, Transfer};
 use crate::auth::Rights;
 use crate::log::Escaped;
 use crate::service::{Action, Data};
 use crate::storage::{Error, Keep, Kind, Op, Storage};
+use crate::time::Instant;
 
 /// Bytes of the longest name that STOU chooses.
 const UNIQUE_MAX: usize = 36;
@@ -46,7 +47,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// Whether the path of LIST or NLST ends in a pattern.
     pub(super) fn is_pattern(&self, then: Then) -> bool {
         let listing = matches!(then, Then::List(Format::Long | Format::Names));
-        let name = self.path.as_path().parent().map_or(&b""[..], |(_, name)| name);
+        let name = self.path.seen().parent().map_or(&b""[..], |(_, name)| name);
         listing && glob::is_pattern(name)
     }
 
@@ -155,10 +156,21 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if let Some(step) = self.command_in_transfer(turn) {
             return step;
         }
+        let allowance = match self.allowance(turn) {
+            Ok(allowance) => allowance,
+            Err(until) => return Step::Leave(Action::Wait(Some(until))),
+        };
         let date = turn.server.date(turn.now);
         let Work::Transfer(transfer) = &mut self.work else { return Step::Next };
-        let scene = Scene { directory: self.directory.as_path(), path: self.path.as_path(), date };
-        match transfer.poll(&mut turn.server.storage, &mut turn.data, scene, turn.now) {
+        let max_upload = self.max_upload;
+        let scene = Scene { directory: self.directory.seen(), path: self.path.seen(), date, allowance, max_upload };
+        let before = transfer.bytes;
+        let progress = transfer.poll(&mut turn.server.storage, &mut turn.data, scene, turn.now);
+        let moved = transfer.bytes - before;
+        for budget in [&mut self.budget, &mut turn.server.budget].into_iter().flatten() {
+            budget.take(moved);
+        }
+        match progress {
             Progress::Opened => self.open_data(turn),
             Progress::Announce => self.announce_transfer(turn),
             Progress::Pending => Step::Leave(Action::Pending),
@@ -166,6 +178,20 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Progress::Wait => self.wait_for_data(turn),
             Progress::Over(outcome) => self.transfer_over(outcome, turn),
         }
+    }
+
+    /// Bytes that the transfer may move now, or when it may go on.
+    fn allowance(&mut self, turn: &mut Turn<'_, S>) -> Result<usize, Instant> {
+        let is_moving = matches!(&self.work, Work::Transfer(transfer) if transfer.is_moving());
+        let mut allowance = BYTES_A_POLL;
+        for budget in [&mut self.budget, &mut turn.server.budget].into_iter().flatten() {
+            let available = budget.available(turn.now);
+            if available == 0 && is_moving {
+                return Err(budget.worth_waiting_for());
+            }
+            allowance = allowance.min(usize::try_from(available).unwrap_or(usize::MAX));
+        }
+        Ok(allowance)
     }
 
     /// A line that came during the transfer, if it is one that does not wait for its end. None
@@ -209,7 +235,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// it and not hear the 425 behind.
     fn announce_transfer(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let Work::Transfer(transfer) = &self.work else { return Step::Next };
-        let opening = match (self.verb, self.path.as_path().parent()) {
+        let opening = match (self.verb, self.path.seen().parent()) {
             (Verb::Stou, Some((_, name))) => Reply::OpeningUnique(name),
             _ => Reply::Opening { what: self.verb.noun(), size: transfer.size },
         };
@@ -236,6 +262,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let reply = match outcome {
             Outcome::Complete => Reply::Complete,
             Outcome::Storage(error) => Reply::Failed(error),
+            Outcome::TooLarge => Reply::UploadTooLarge { max: self.max_upload },
             Outcome::NoConnection(DataFault::TimedOut) => self.not_connected(turn),
             Outcome::NoConnection(fault) => Reply::NoDataConnection(fault),
             Outcome::Broken => Reply::Aborted("The data connection broke, transfer aborted"),

@@ -26,6 +26,10 @@ impl<S: Storage, const N: usize> Session<S, N> {
             return Err(self.reject(Reply::NoRight, turn));
         }
         let reply = match self.path.resolve(&self.directory, argument) {
+            // The root is the owner's, also that of an account.
+            Ok(()) if self.path.seen().is_root() && self.verb.needs_name() => {
+                return Err(self.refuse(Error::Denied, turn));
+            }
             Ok(()) => return Ok(()),
             Err(PathError::Character) => Reply::BadArgument("Control character in a path"),
             Err(PathError::TooLong) => Reply::BadArgument("Path too long"),
@@ -148,13 +152,14 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     /// Storage has changed something.
     fn changed(&mut self, then: Then, turn: &mut Turn<'_, S>) -> Step {
-        let path = self.path.as_path();
+        let path = self.path.seen();
         let reply = match then {
             Then::Done(what) => Reply::Done(what),
             Then::Dated(date) => Reply::Dated(date, path),
             _ => Reply::Made(path),
         };
-        info!("{} {} {reply}: {}", self.peer, self.verb, Escaped(path.as_bytes()));
+        let path = Escaped(self.path.as_path().as_bytes());
+        info!("{} {} {reply}: {path}", self.peer, self.verb);
         reply.send(turn.control);
         self.active = turn.now;
         Step::Next
@@ -177,7 +182,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             (Then::Status, kind) => self.begin_status(kind, turn),
             (Then::Tell, _) => {
                 let rights = self.rights.unwrap_or_default();
-                let (path, facts) = (self.path.as_path(), self.facts);
+                let (path, facts) = (self.path.seen(), self.facts);
                 Reply::Entry(path, entry, facts, rights).send(turn.control);
                 self.active = turn.now;
                 Step::Next

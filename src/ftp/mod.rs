@@ -28,6 +28,7 @@
 //! | `session` | the server-PI: a session from one line to the next |
 //! | `commands` | from a row to what the command does |
 //! | `access`, `parameters`, `data`, `files`, `modify` | what the commands do |
+//! | `peers` | how many sessions an address has |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
 //! | `reply`, `report` | codes and texts; what STAT tells |
 //! | `list`, `facts`, `glob`, `ascii`, `path`, `address` | syntax |
@@ -46,6 +47,7 @@ mod list;
 mod modify;
 mod parameters;
 mod path;
+mod peers;
 mod reply;
 mod report;
 mod session;
@@ -54,11 +56,12 @@ mod transfer;
 use core::net::{Ipv4Addr, SocketAddr};
 
 use crate::auth::Authenticator;
+use crate::budget::Budget;
 use crate::service::{Action, Io, Service, SessionId};
 use crate::storage::Storage;
 use crate::time::{Duration, Instant, Timestamp};
 
-use session::Turn;
+use session::{Turn, Work};
 
 pub use session::{Session, USER_MAX};
 
@@ -68,6 +71,17 @@ pub struct Config {
     /// Sessions at once; one more gets 421. There should be a few [`Session`]s more than
     /// this, to say it with.
     pub max_sessions: usize,
+    /// Sessions that an address may have at once, if there is a limit; one more gets 421. An
+    /// IPv6 network of 64 bits counts as one address.
+    pub max_per_address: Option<usize>,
+    /// Bytes that one upload may bring; `None`: as many as storage takes. An account may have
+    /// a limit of its own.
+    pub max_upload: Option<u64>,
+    /// Bytes a second that a session may move over its data connections, if there is a limit.
+    /// An account may have one of its own.
+    pub rate: Option<u64>,
+    /// Bytes a second that all sessions together may move, if there is a limit.
+    pub total_rate: Option<u64>,
     /// How long a session may do nothing, and a transfer stand still.
     pub idle_timeout: Duration,
     /// How long a data connection may take to come about.
@@ -82,18 +96,25 @@ pub struct Config {
     pub data_port: u16,
     /// The date at [`Instant::ZERO`].
     pub start: Timestamp,
+    /// A random number that clients must not know: it spreads their addresses over a table.
+    pub secret: u128,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             max_sessions: 16,
+            max_per_address: None,
+            max_upload: None,
+            rate: None,
+            total_rate: None,
             idle_timeout: Duration::from_secs(300),
             connect_timeout: Duration::from_secs(30),
             claim_timeout: Duration::from_secs(60),
             passive_address: None,
             data_port: 20,
             start: Timestamp(0),
+            secret: 0,
         }
     }
 }
@@ -115,6 +136,8 @@ struct Server<S> {
     storage: S,
     config: Config,
     open: usize,
+    /// What all sessions together may move, if there is a limit to it.
+    budget: Option<Budget>,
     /// When everything must have ended, once the server is told to stop.
     stops_at: Option<Instant>,
 }
@@ -133,10 +156,11 @@ impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
     pub fn new(storage: S, accounts: A, config: Config, sessions: &'a mut [Session<S, N>]) -> Self {
         let mut free = None;
         for (id, session) in sessions.iter_mut().enumerate().rev() {
-            session.next_free = free;
+            session.next = free;
             free = Some(id);
         }
-        let server = Server { storage, config, open: 0, stops_at: None };
+        let budget = config.total_rate.map(transfer::budget);
+        let server = Server { storage, config, open: 0, budget, stops_at: None };
         Self { server, accounts, sessions, free }
     }
 
@@ -150,9 +174,14 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
     fn open(&mut self, local: SocketAddr, peer: SocketAddr, now: Instant) -> Option<SessionId> {
         let id = self.free?;
         let session = self.sessions.get_mut(id)?;
-        self.free = session.next_free;
+        self.free = session.next.take();
         session.open(local, peer, now);
         self.server.open += 1;
+        if !self.enrol(id, peer)
+            && let Some(session) = self.sessions.get_mut(id)
+        {
+            session.work = Work::Crowded;
+        }
         Some(id)
     }
 
@@ -165,9 +194,11 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
     }
 
     fn close(&mut self, id: SessionId) {
+        let Some(peer) = self.sessions.get(id).map(|session| session.peer) else { return };
+        self.strike(id, peer);
         if let Some(session) = self.sessions.get_mut(id) {
-            session.close(&mut self.server);
-            session.next_free = self.free.replace(id);
+            session.close(&mut self.server, &mut self.accounts);
+            session.next = self.free.replace(id);
             self.server.open -= 1;
         }
     }

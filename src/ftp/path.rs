@@ -13,29 +13,51 @@ pub(super) enum PathError {
     TooLong,
 }
 
-/// A [`Path`] of at most `N` bytes, owned.
+/// A [`Path`] of at most `N` bytes, owned: the account's root, and what it sees below that.
 #[derive(Clone, Debug)]
-pub(super) struct PathBuf<const N: usize>(Vec<u8, N>);
+pub(super) struct PathBuf<const N: usize> {
+    bytes: Vec<u8, N>,
+    /// Bytes of the account's root in front; none if that is the root of the storage.
+    root: usize,
+}
 
 impl<const N: usize> Default for PathBuf<N> {
     fn default() -> Self {
-        let mut root = Self(Vec::new());
-        root.reset();
-        root
+        let mut path = Self { bytes: Vec::new(), root: 0 };
+        path.reset();
+        path
     }
 }
 
 impl<const N: usize> PathBuf<N> {
-    /// Makes it the root directory.
-    pub fn reset(&mut self) {
-        self.0.clear();
-        // Cannot fail: a path buffer without room for "/" is no configuration.
-        let _ = self.0.push(b'/');
+    /// Makes it the directory that an account has as its root.
+    pub fn enter(&mut self, root: Path<'_>) -> Result<(), PathError> {
+        *self = Self::default();
+        if !root.is_root() {
+            self.bytes.clear();
+            self.bytes.extend_from_slice(root.as_bytes()).map_err(|_| PathError::TooLong)?;
+            self.root = self.bytes.len();
+        }
+        Ok(())
     }
 
-    /// The path.
+    /// Makes it the root directory, as the account has it.
+    pub fn reset(&mut self) {
+        self.bytes.truncate(self.root);
+        if self.bytes.is_empty() {
+            // Cannot fail: a path buffer without room for "/" is no configuration.
+            let _ = self.bytes.push(b'/');
+        }
+    }
+
+    /// The path, as storage has it.
     pub fn as_path(&self) -> Path<'_> {
-        Path::new(&self.0).unwrap_or(Path::ROOT)
+        Path::new(&self.bytes).unwrap_or(Path::ROOT)
+    }
+
+    /// The path, as the account sees it.
+    pub fn seen(&self) -> Path<'_> {
+        self.bytes.get(self.root..).and_then(Path::new).unwrap_or(Path::ROOT)
     }
 
     /// Makes it the path that `argument` means when `directory` is the working directory.
@@ -44,10 +66,9 @@ impl<const N: usize> PathBuf<N> {
         if argument.iter().any(u8::is_ascii_control) {
             return Err(PathError::Character);
         }
+        self.clone_from(directory);
         if argument.starts_with(b"/") {
             self.reset();
-        } else {
-            self.0.clone_from(&directory.0);
         }
         for name in argument.split(|&b| b == b'/') {
             match name {
@@ -61,15 +82,18 @@ impl<const N: usize> PathBuf<N> {
 
     /// Makes it the directory that it is in; the root stays the root.
     pub fn ascend(&mut self) {
-        let slash = self.0.iter().rposition(|&b| b == b'/').unwrap_or(0);
-        self.0.truncate(slash.max(1));
+        let slash = self.bytes.iter().rposition(|&b| b == b'/').unwrap_or(0);
+        self.bytes.truncate(slash.max(self.root));
+        if self.bytes.is_empty() {
+            self.reset();
+        }
     }
 
     fn descend(&mut self, name: &[u8]) -> Result<(), PathError> {
         if !self.as_path().is_root() {
-            self.0.push(b'/').map_err(|_| PathError::TooLong)?;
+            self.bytes.push(b'/').map_err(|_| PathError::TooLong)?;
         }
-        self.0.extend_from_slice(name).map_err(|_| PathError::TooLong)
+        self.bytes.extend_from_slice(name).map_err(|_| PathError::TooLong)
     }
 }
 
@@ -109,6 +133,30 @@ mod tests {
             let path = resolve("/", argument.as_bytes()).unwrap();
             assert!(path == "/" || path == "/etc", "{argument} became {path}");
         }
+    }
+
+    #[test]
+    fn an_account_stays_below_its_root() {
+        let (mut base, mut path) = (PathBuf::<32>::default(), PathBuf::<32>::default());
+        base.enter(Path::new(b"/home/anna").unwrap()).unwrap();
+        assert_eq!(base.seen(), Path::ROOT);
+        for (argument, storage, seen) in [
+            ("a/b", "/home/anna/a/b", "/a/b"),
+            ("/a", "/home/anna/a", "/a"),
+            ("/", "/home/anna", "/"),
+            ("a/..", "/home/anna", "/"),
+            ("../../otto", "/home/anna/otto", "/otto"),
+            ("/../x", "/home/anna/x", "/x"),
+        ] {
+            path.resolve(&base, argument.as_bytes()).unwrap();
+            assert_eq!(path.as_path().as_bytes(), storage.as_bytes(), "{argument}");
+            assert_eq!(path.seen().as_bytes(), seen.as_bytes(), "{argument}");
+        }
+        path.ascend();
+        path.ascend();
+        assert_eq!(path.as_path().as_bytes(), b"/home/anna");
+        assert_eq!(base.enter(Path::new(&[b'/'; 1]).unwrap()), Ok(()));
+        assert_eq!(base.enter(Path::new(&[&b"/"[..], &[b'a'; 32]].concat()).unwrap()), Err(PathError::TooLong));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::address::HostPort;
 use super::command::{Argument, Row, TABLE, Verb};
 use super::facts::{Facts, TimeVal};
 use super::line::IAC;
-use crate::auth::Rights;
+use crate::auth::{Rights, WELCOME_MAX};
 use crate::log::Escaped;
 use crate::service::DataError;
 use crate::storage::{Entry, Error, Path};
@@ -43,7 +43,7 @@ pub(super) enum Reply<'a> {
     AbortDone,
     Passive(Ipv4Addr, u16),
     ExtendedPassive(u16),
-    LoggedIn { read_only: bool },
+    LoggedIn { read_only: bool, welcome: &'a str },
     Done(&'a str),
     Directory(Path<'a>),
     Made(Path<'a>),
@@ -55,6 +55,7 @@ pub(super) enum Reply<'a> {
     NeedNewName,
     // Transient negative.
     TooManySessions,
+    TooManyFromAddress,
     Idle,
     ShuttingDown,
     TooManyFailures,
@@ -73,11 +74,14 @@ pub(super) enum Reply<'a> {
     ForeignAddress,
     NotLoggedIn,
     LoginIncorrect,
+    TooManyOfAccount,
+    NoRoot,
     UseProtocol(u64),
     NoRight,
     Failed(Error),
     NotAFile,
     AsciiSize,
+    UploadTooLarge { max: u64 },
 }
 
 /// Why a transfer had no data connection.
@@ -103,9 +107,17 @@ impl Reply<'_> {
             Reply::Directory(path) => quoted(&mut text, path, "is the current directory"),
             Reply::Made(path) => quoted(&mut text, path, "created"),
             Reply::Dated(date, path) => dated(&mut text, date, path),
+            Reply::LoggedIn { welcome, .. } => {
+                greet(&mut text, self.code(), welcome).and_then(|()| self.line(&mut text))
+            }
             Reply::StatusBegins => write!(text, "{}-{self}\r\n", self.code()),
-            _ => write!(text, "{} {self}\r\n", self.code()),
+            _ => self.line(&mut text),
         };
+    }
+
+    /// The last line of a reply, or the only one.
+    fn line(self, text: &mut Text<'_>) -> fmt::Result {
+        write!(text, "{} {self}\r\n", self.code())
     }
 
     /// The reply code (RFC 959 section 4.2.1).
@@ -129,7 +141,7 @@ impl Reply<'_> {
             Reply::Directory(_) | Reply::Made(_) => 257,
             Reply::NeedPassword => 331,
             Reply::RestartAt(_) | Reply::NeedNewName => 350,
-            Reply::TooManySessions | Reply::Idle => 421,
+            Reply::TooManySessions | Reply::TooManyFromAddress | Reply::Idle => 421,
             Reply::ShuttingDown | Reply::TooManyFailures => 421,
             Reply::NoDataConnection(_) | Reply::NotOpened { .. } | Reply::NoAnswer(_) => 425,
             Reply::UsePassiveSix => 425,
@@ -142,7 +154,9 @@ impl Reply<'_> {
             Reply::UnsupportedParameter | Reply::ForeignAddress => 504,
             Reply::UseProtocol(_) => 522,
             Reply::NotLoggedIn | Reply::LoginIncorrect => 530,
+            Reply::TooManyOfAccount | Reply::NoRoot => 530,
             Reply::NoRight | Reply::NotAFile | Reply::AsciiSize => 550,
+            Reply::UploadTooLarge { .. } => 552,
             Reply::Failed(error) => storage_code(error),
         }
     }
@@ -197,6 +211,9 @@ impl fmt::Display for Reply<'_> {
                 return write!(f, "No connection from {peer} to port {port} came in time");
             }
             Reply::NoAnswer(target) => return write!(f, "No answer from {target}"),
+            Reply::UploadTooLarge { max } => {
+                return write!(f, "An upload has at most {max} bytes here");
+            }
             Reply::NoDataConnection(fault) => data_fault(fault),
             Reply::Failed(error) => storage_text(error),
             Reply::Ok(text)
@@ -223,11 +240,12 @@ impl Reply<'_> {
             Reply::Goodbye => "Goodbye",
             Reply::Complete => "Transfer complete",
             Reply::AbortDone => "Abort successful",
-            Reply::LoggedIn { read_only: false } => "Logged in",
-            Reply::LoggedIn { read_only: true } => "Logged in, read only",
+            Reply::LoggedIn { read_only: false, .. } => "Logged in",
+            Reply::LoggedIn { read_only: true, .. } => "Logged in, read only",
             Reply::NeedPassword => "Password please",
             Reply::NeedNewName => "Now RNTO with the new name",
             Reply::TooManySessions => "Too many sessions, try again later",
+            Reply::TooManyFromAddress => "Too many sessions from your address, try again later",
             Reply::Idle => "Idle for too long, closing",
             Reply::ShuttingDown => "The server is shutting down",
             Reply::TooManyFailures => "Too many failures, closing",
@@ -239,6 +257,8 @@ impl Reply<'_> {
             Reply::ForeignAddress => "Only your own address, and a port from 1024, may be named",
             Reply::NotLoggedIn => "Log in with USER and PASS first",
             Reply::LoginIncorrect => "Login incorrect",
+            Reply::TooManyOfAccount => "Too many sessions of this account, try again later",
+            Reply::NoRoot => "The directory of this account cannot be entered",
             Reply::NoRight => "Permission denied: this account may not do that",
             Reply::NotAFile => "Not a plain file",
             Reply::AsciiSize => "SIZE is not known in TYPE A, use TYPE I",
@@ -267,6 +287,7 @@ impl Reply<'_> {
             | Reply::BadArgument(_)
             | Reply::OutOfOrder(_)
             | Reply::UseProtocol(_)
+            | Reply::UploadTooLarge { .. }
             | Reply::Failed(_) => "",
         }
     }
@@ -334,6 +355,20 @@ fn help(text: &mut Text<'_>) -> fmt::Result {
         text.write_str("\r\n")?;
     }
     text.write_str("214 End\r\n")
+}
+
+/// Lines in front of the last one (RFC 959 section 4.2), each with the code, so that none can
+/// be taken for the last.
+fn greet(text: &mut Text<'_>, code: u16, lines: &str) -> fmt::Result {
+    let mut told = 0;
+    for line in lines.lines() {
+        told += line.len() + "230-\r\n".len();
+        if told > WELCOME_MAX {
+            break;
+        }
+        write!(text, "{code}-{line}\r\n")?;
+    }
+    Ok(())
 }
 
 /// The reply to MLST (RFC 3659 section 7.2): a line of facts and the path.

@@ -15,7 +15,8 @@ use super::list::Format;
 use super::path::PathBuf;
 use super::reply::Reply;
 use super::transfer::Transfer;
-use crate::auth::{Authenticator, Rights};
+use crate::auth::{AccountId, Authenticator, Rights};
+use crate::budget::Budget;
 use crate::service::{Action, Data, SessionId};
 use crate::storage::{Error, Op, Storage};
 use crate::stream::{Status, Stream};
@@ -34,7 +35,10 @@ const NONSENSE_MAX: u8 = 5;
 
 /// A control connection and all that belongs to it, to be placed where the caller likes.
 pub struct Session<S: Storage, const N: usize> {
-    pub(super) next_free: Option<SessionId>,
+    /// The next session: of those that are free, or of those in the same chain (`peers`).
+    pub(super) next: Option<SessionId>,
+    /// The first session of the chain whose head is kept here, whoever's this session is.
+    pub(super) first: Option<SessionId>,
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
     pub(super) work: Work<S::Job>,
@@ -44,6 +48,12 @@ pub struct Session<S: Storage, const N: usize> {
     pub(super) user: Vec<u8, USER_MAX>,
     /// What the user may do, once logged in.
     pub(super) rights: Option<Rights>,
+    /// The account that the user is logged in to, until that is told to the authenticator.
+    pub(super) account: Option<AccountId>,
+    /// Bytes that one upload may bring.
+    pub(super) max_upload: u64,
+    /// What the session may move, if there is a limit to it.
+    pub(super) budget: Option<Budget>,
     /// Wrong passwords so far.
     pub(super) wrong_passwords: u8,
     /// Lines before login that were no command.
@@ -69,6 +79,8 @@ pub struct Session<S: Storage, const N: usize> {
 pub(super) enum Work<J> {
     /// The greeting has to be said.
     Greet,
+    /// It has to be said that the client's address has too many sessions.
+    Crowded,
     /// Waits for a line.
     Command,
     /// Waits for the authenticator; the PASS line is still there.
@@ -161,7 +173,8 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
     fn default() -> Self {
         let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         Self {
-            next_free: None,
+            next: None,
+            first: None,
             local: nobody,
             peer: nobody,
             work: Work::Closing,
@@ -169,6 +182,9 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
             verb: Verb::Noop,
             user: Vec::new(),
             rights: None,
+            account: None,
+            max_upload: u64::MAX,
+            budget: None,
             wrong_passwords: 0,
             nonsense: 0,
             directory: PathBuf::default(),
@@ -186,10 +202,12 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
 
 impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn open(&mut self, local: SocketAddr, peer: SocketAddr, now: Instant) {
-        *self = Self { local, peer, work: Work::Greet, active: now, ..Self::default() };
+        let first = self.first;
+        *self = Self { first, local, peer, work: Work::Greet, active: now, ..Self::default() };
     }
 
-    pub(super) fn close(&mut self, server: &mut Server<S>) {
+    pub(super) fn close(&mut self, server: &mut Server<S>, accounts: &mut dyn Authenticator) {
+        self.log_out(accounts);
         match core::mem::replace(&mut self.work, Work::Closing) {
             Work::Single(job, _) | Work::Status(job) => server.storage.cancel(job),
             Work::Transfer(transfer) => {
@@ -206,7 +224,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if turn.control.status() == Status::Broken {
             return Action::Close;
         }
-        if matches!(self.work, Work::Greet) && turn.control.room() < reply_max {
+        if matches!(self.work, Work::Greet | Work::Crowded) && turn.control.room() < reply_max {
             warn!("{} refused: control transmit buffers must hold {reply_max} bytes", self.peer);
             return Action::Close;
         }
@@ -249,6 +267,10 @@ impl<S: Storage, const N: usize> Session<S, N> {
     fn step(&mut self, turn: &mut Turn<'_, S>) -> Step {
         match self.work {
             Work::Greet => self.greet(turn),
+            Work::Crowded => {
+                warn!("{} refused: its address has too many sessions", self.peer);
+                self.close_with(Reply::TooManyFromAddress, turn)
+            }
             Work::Command => self.next_command(turn),
             Work::Login => self.login(turn),
             Work::Penalty(until) => self.penalty(until, turn),

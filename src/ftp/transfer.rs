@@ -7,18 +7,24 @@ use super::ascii::{Piece, ToStorage, ToWire};
 use super::glob;
 use super::list::{self, Format};
 use super::reply::DataFault;
+use crate::budget::Budget;
 use crate::service::Data;
 use crate::storage::{Error, Path, Storage};
 use crate::stream::{Status, Stream};
 use crate::time::{Duration, Instant, Timestamp};
 
 /// Bytes that one poll moves at most, so that one fast transfer leaves turns to the others.
-const BYTES_A_POLL: usize = 256 * 1024;
+pub(super) const BYTES_A_POLL: usize = 256 * 1024;
 /// Entries that one poll lists at most.
 const ENTRIES_A_POLL: usize = 256;
 
 /// How long the final reply waits for the client to close its side of the data connection.
 const CLOSING: Duration = Duration::from_millis(100);
+
+/// What may be moved at `rate` bytes a second: an eighth of a second's worth at once.
+pub(super) fn budget(rate: u64) -> Budget {
+    Budget::new(rate, (rate / 8).max(1))
+}
 
 /// Which way the data goes, and how it is converted on the way.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +104,8 @@ pub(super) enum Outcome {
     Storage(Error),
     /// There was no data connection.
     NoConnection(DataFault),
+    /// More came than one upload may bring.
+    TooLarge,
     /// The data connection broke.
     Broken,
     /// The data connection did not move for too long.
@@ -115,6 +123,10 @@ pub(super) struct Scene<'a> {
     pub path: Path<'a>,
     /// The date, for listings.
     pub date: Timestamp,
+    /// Bytes that may move now.
+    pub allowance: usize,
+    /// Bytes that an upload may bring.
+    pub max_upload: u64,
 }
 
 impl<J> Transfer<J> {
@@ -143,6 +155,11 @@ impl<J> Transfer<J> {
     /// directory in front of it.
     pub fn matching(job: J, format: Format, now: Instant) -> Self {
         Self { matching: true, ..Self::new(job, Direction::List(format), now) }
+    }
+
+    /// Whether it moves bytes, so that limits to the rate hold it up.
+    pub fn is_moving(&self) -> bool {
+        self.stage == Stage::Moving
     }
 
     /// Lets go of the storage job: what was not committed is thrown away.
@@ -226,8 +243,8 @@ impl<J> Transfer<J> {
         scene: Scene<'_>,
     ) -> Progress {
         match self.direction {
-            Direction::Retrieve(_) => self.retrieve(storage, stream),
-            Direction::Store(_) => self.store(storage, stream),
+            Direction::Retrieve(_) => self.retrieve(storage, stream, scene.allowance),
+            Direction::Store(_) => self.store(storage, stream, scene),
             Direction::List(format) => self.list(storage, stream, format, scene),
         }
     }
@@ -237,14 +254,17 @@ impl<J> Transfer<J> {
         &mut self,
         storage: &mut S,
         stream: &mut dyn Stream,
+        allowance: usize,
     ) -> Progress {
         let Direction::Retrieve(convert) = &mut self.direction else { return Progress::Wait };
         let mut moved = 0;
-        while moved < BYTES_A_POLL {
+        while moved < allowance {
             let out = stream.writable();
             if out.is_empty() {
                 return wait_or_broken(stream);
             }
+            let turn = out.len().min(allowance - moved);
+            let out = out.get_mut(..turn).unwrap_or_default();
             let filled = match convert {
                 None => storage.poll_read(&mut self.job, out),
                 Some(convert) => convert.fill(out, |out| storage.poll_read(&mut self.job, out)),
@@ -297,15 +317,24 @@ impl<J> Transfer<J> {
     }
 
     /// Storage takes straight from the receive buffer; what it does not take closes the window.
-    fn store<S: Storage<Job = J>>(&mut self, storage: &mut S, stream: &mut dyn Stream) -> Progress {
+    fn store<S: Storage<Job = J>>(
+        &mut self,
+        storage: &mut S,
+        stream: &mut dyn Stream,
+        scene: Scene<'_>,
+    ) -> Progress {
         let mut moved = 0;
-        while moved < BYTES_A_POLL {
+        while moved < scene.allowance {
             // Looked at before the bytes: FIN is only reported with all bytes readable.
             let status = stream.status();
             let bytes = stream.readable();
             if bytes.is_empty() && status != Status::PeerFinished {
                 return wait_or_broken(stream);
             }
+            if bytes.len() as u64 > scene.max_upload.saturating_sub(self.bytes) {
+                return over(Outcome::TooLarge);
+            }
+            let bytes = bytes.get(..scene.allowance - moved).unwrap_or(bytes);
             let Direction::Store(convert) = &mut self.direction else { return Progress::Wait };
             let piece = match convert {
                 Some(convert) => convert.piece(bytes),

@@ -45,7 +45,7 @@ impl Net<'_> {
             Frame::Tcp(segment) => {
                 self.deliver(Arrival { segment, frame, answer, now }, services);
             }
-            Frame::Answerable if !self.answers.take(now) => {}
+            Frame::Answerable if !self.may_answer(now) => {}
             Frame::Answerable => self.answer_frame(frame, answer, now),
             Frame::Neighbor => {
                 self.answer_frame(frame, answer, now);
@@ -54,6 +54,13 @@ impl Net<'_> {
                 }
             }
         }
+    }
+
+    /// Whether there may be one more answer to what nobody asked for.
+    fn may_answer(&mut self, now: Instant) -> bool {
+        let granted = self.answers.available(now) > 0;
+        self.answers.take(granted.into());
+        granted
     }
 
     /// Gives smoltcp a frame that belongs to no socket: it answers ARP, ping and closed ports.
@@ -96,7 +103,7 @@ impl Net<'_> {
     /// Answers with RST, unless it is one, if not too many were answered so already.
     fn refuse(&mut self, arrival: Arrival<'_, impl TxToken>) {
         let Arrival { segment, frame, answer, now } = arrival;
-        if !segment.rst && self.answers.take(now) {
+        if !segment.rst && self.may_answer(now) {
             self.answer_frame(frame, answer, now);
         }
     }

@@ -22,12 +22,11 @@
 //! | `serve` | a slot's turn: the service, then egress |
 //! | `data` | data connections |
 //! | `frame` | what the demultiplexer reads of a frame |
-//! | `slots`, `index`, `timers`, `secret`, `budget` | what they say |
+//! | `slots`, `index`, `timers`, `secret` | what they say |
 //! | `stream`, `device` | between our traits and smoltcp's |
 //!
 //! In the library, only this module names smoltcp.
 
-mod budget;
 mod data;
 mod demux;
 mod device;
@@ -47,9 +46,9 @@ use smoltcp::phy::{Device, DeviceCapabilities};
 use smoltcp::socket::tcp::State;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
+use crate::budget::Budget;
 use crate::service::Service;
 use crate::time::{Duration, Instant};
-use budget::Budget;
 use index::Index;
 use secret::Secret;
 use slots::{Kind, Pending, Pool, Pools, Ready, Role};
@@ -70,6 +69,10 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a connection may take to close: RFC 9293 sets no limit, and a peer that is gone
 /// never closes.
 const LINGER: Duration = Duration::from_secs(30);
+/// RST and ICMP answers a second to what nobody asked for.
+const ANSWERS_A_SECOND: u64 = 1000;
+/// As many of them may be sent at once.
+const ANSWERS_AT_ONCE: u64 = 250;
 /// Slots that are woken when a neighbor becomes known; the others look again after a second.
 const NEIGHBOR_WAITERS: usize = 16;
 
@@ -222,7 +225,7 @@ impl<'a> Net<'a> {
             ended: Pools::new(),
             half_open: Pool::new(),
             neighborless: heapless::Vec::new(),
-            answers: Budget::new(),
+            answers: Budget::new(ANSWERS_A_SECOND, ANSWERS_AT_ONCE),
             accepting: true,
         };
         for slot in 0..net.slots.len() as u16 {

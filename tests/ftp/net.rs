@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tinyftp::auth::{Account, Accounts, Rights};
+use tinyftp::auth::{Account, Accounts, Grant, Rights};
 use tinyftp::ftp::{Config, Ftp, Session};
 use tinyftp::service::{Action, Data, DataError, Io, Service, SessionId};
 use tinyftp::storage::ram::{Block, Node, RamDisk};
@@ -29,18 +29,11 @@ const QUIET_TURNS: usize = 64;
 /// Turns until it must be quiet.
 const TURNS_MAX: usize = 1_000_000;
 
-pub const ACCOUNTS: Accounts<'static> = Accounts {
-    accounts: &[
-        Account { user: "anna", password: "secret", rights: Rights::ALL },
-        Account { user: "otto", password: "", rights: Rights::NONE },
-    ],
-    anonymous: Some(Rights::READ_ONLY),
-};
-
 /// What a test may choose.
 #[derive(Clone)]
 pub struct Setup {
     pub config: Config,
+    pub accounts: Vec<Account<'static>>,
     pub sessions: usize,
     /// Bytes of each buffer of a control connection.
     pub control: usize,
@@ -57,6 +50,10 @@ impl Default for Setup {
         let config = Config { start: DATE, ..Config::default() };
         Self {
             config,
+            accounts: vec![
+                Account::new("anna", "secret", Grant::new(Rights::ALL)),
+                Account::new("otto", "", Grant::new(Rights::NONE)),
+            ],
             sessions: 4,
             control: 1024,
             data: 1024,
@@ -157,7 +154,7 @@ impl Client {
 
 /// A server and its clients.
 pub struct Net<'s, 'd> {
-    pub ftp: Ftp<'s, Watched<'d>, Accounts<'static>, LINE>,
+    pub ftp: Ftp<'s, Watched<'d>, Accounts<'s>, LINE>,
     pub clients: Vec<Client>,
     pub now: Instant,
     pub setup: Setup,
@@ -176,7 +173,10 @@ pub fn with_net(setup: Setup, test: impl FnOnce(&mut Net<'_, '_>)) {
     let mut sessions: Vec<Session<Watched<'_>, LINE>> = Vec::new();
     sessions.resize_with(setup.sessions, Session::default);
     let disk = RamDisk::new(&mut nodes, &mut blocks);
-    let ftp = Ftp::new(Watched::new(disk), ACCOUNTS, setup.config, &mut sessions);
+    let mut list = setup.accounts.clone();
+    let anonymous = Some(Account::anonymous(Grant::new(Rights::READ_ONLY)));
+    let accounts = Accounts { accounts: &mut list, anonymous };
+    let ftp = Ftp::new(Watched::new(disk), accounts, setup.config, &mut sessions);
     assert!(setup.control >= REPLY_MAX, "no room for a reply");
     let mut net = Net {
         ftp,

@@ -3,7 +3,8 @@
 //! ```text
 //! # remark
 //! O: option value      before the first step: idle, connect, control, data, blocks, nodes,
-//!                      client, passive; or `ipv6` alone
+//!                      client, passive, upload, rate, total_rate, address (sessions that one may
+//!                      have); root and welcome of anna's account; or `ipv6` alone
 //! F: /path = content   before the first step: a file; `F: /path/` is a directory
 //! L: anna              USER and PASS of an account, and the replies to them
 //! C: line              the client sends a line; CRLF is added
@@ -39,7 +40,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tinyftp::service::{DataError, Service};
-use tinyftp::storage::Error;
+use tinyftp::storage::{Error, Path};
 
 use crate::net::{DATE, DataEnd, Net, REPLY_MAX, Setup, with_net};
 use crate::random::Random;
@@ -167,6 +168,11 @@ fn option(setup: &mut Setup, what: &str) {
         "idle" => setup.config.idle_timeout = span(value),
         "connect" => setup.config.connect_timeout = span(value),
         "passive" => setup.config.passive_address = Some(value.parse().expect("an address")),
+        "upload" => setup.config.max_upload = Some(count() as u64),
+        "rate" => setup.config.rate = Some(count() as u64),
+        "total_rate" => setup.config.total_rate = Some(count() as u64),
+        "root" => setup.accounts[0].grant.root = Path::new(leak(value)).expect("a path"),
+        "welcome" => setup.accounts[0].grant.welcome = str::from_utf8(leak(value)).expect("text"),
         "control" => setup.control = count(),
         "data" => setup.data = count(),
         "blocks" => setup.blocks = count(),
@@ -198,6 +204,11 @@ fn span(text: &str) -> Duration {
         (_, Some(seconds)) => Duration::from_secs(seconds),
         _ => panic!("{text} is no time span"),
     }
+}
+
+/// The bytes of `text` for the rest of the tests.
+fn leak(text: &str) -> &'static [u8] {
+    bytes(text).leak()
 }
 
 /// Bytes as a transcript writes them.

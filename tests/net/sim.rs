@@ -8,7 +8,7 @@ use smoltcp::iface::{Config as HostConfig, Interface, SocketSet, SocketStorage};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::Socket;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Address, Ipv6Address};
-use tinyftp::auth::{Account, Accounts, Rights};
+use tinyftp::auth::{Account, Accounts, Grant, Rights};
 use tinyftp::ftp::{Config as FtpConfig, Ftp};
 use tinyftp::net::{Binding, Bucket, Buffers, Config, Memory, Net, Slot, Timer};
 use tinyftp::services::echo::Echo;
@@ -185,10 +185,11 @@ pub struct Server {
     pub turns: u64,
 }
 
-const ACCOUNTS: Accounts<'static> = Accounts {
-    accounts: &[Account { user: "anna", password: "secret", rights: Rights::ALL }],
-    anonymous: Some(Rights::READ_ONLY),
-};
+fn accounts() -> Accounts<'static> {
+    let anna = Account::new("anna", "secret", Grant::new(Rights::ALL));
+    let anonymous = Some(Account::anonymous(Grant::new(Rights::READ_ONLY)));
+    Accounts { accounts: Box::leak(Box::new([anna])), anonymous }
+}
 
 /// The FTP service has this many sessions more than it lets in.
 const SPARE_SESSIONS: usize = 4;
@@ -215,7 +216,7 @@ impl Server {
         let config =
             FtpConfig { max_sessions: shape.control, idle_timeout, ..FtpConfig::default() };
         let sessions = lend(shape.control + SPARE_SESSIONS, Default::default);
-        let ftp = Ftp::new(disk, ACCOUNTS, config, sessions);
+        let ftp = Ftp::new(disk, accounts(), config, sessions);
         let echo = Echo::new(lend(shape.control, || None), idle_timeout);
         Self { net, ftp, echo, port, due: Some(now), turns: 0 }
     }

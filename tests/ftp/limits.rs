@@ -1,0 +1,183 @@
+//! What accounts may do, and how much of it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tinyftp::auth::{Account, Grant, Rights};
+use tinyftp::ftp::Config;
+
+use crate::net::{DATE, Net, Setup, with_net};
+
+const CROWDED: &str = "421 Too many sessions from your address, try again later\r\n";
+
+/// A client from `address`; what it is greeted with.
+fn connect(net: &mut Net<'_, '_>, address: &str) -> (usize, String) {
+    net.setup.client = SocketAddr::new(address.parse().expect("an address"), 40_000);
+    let at = net.connect().expect("a session");
+    net.settle();
+    (at, net.clients[at].take_replies())
+}
+
+/// Logs in; the reply to PASS.
+fn log_in(net: &mut Net<'_, '_>, at: usize, user: &str, password: &str) -> String {
+    assert_eq!(net.say(at, &format!("USER {user}")), "331 Password please\r\n");
+    net.say(at, &format!("PASS {password}"))
+}
+
+#[test]
+fn an_address_has_so_many_sessions() {
+    let config = Config { max_per_address: Some(2), start: DATE, ..Config::default() };
+    with_net(Setup { config, sessions: 16, ..Setup::default() }, |net| {
+        // A network of 64 bits is one address: whoever has it has all of them.
+        for (one, same) in [("192.0.2.7", "192.0.2.7"), ("2001:db8::1", "2001:db8::ffff:1")] {
+            for _ in 0..20 {
+                let (first, greeting) = connect(net, one);
+                assert_eq!(greeting, "220 tinyftp ready\r\n");
+                let (second, greeting) = connect(net, same);
+                assert_eq!(greeting, "220 tinyftp ready\r\n");
+                let (third, refusal) = connect(net, one);
+                assert_eq!(refusal, CROWDED);
+                assert!(net.clients[third].closed());
+                // Others are let in.
+                let (other, greeting) = connect(net, "198.51.100.1");
+                assert_eq!(greeting, "220 tinyftp ready\r\n");
+                // One leaves, one may come: whichever it is.
+                assert_eq!(net.say(first, "QUIT"), "221 Goodbye\r\n");
+                let (first, greeting) = connect(net, one);
+                assert_eq!(greeting, "220 tinyftp ready\r\n");
+                assert_eq!(connect(net, same).1, CROWDED);
+                for at in [second, other, first] {
+                    assert_eq!(net.say(at, "QUIT"), "221 Goodbye\r\n");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn every_address_is_counted_by_itself() {
+    let config =
+        Config { max_sessions: 64, max_per_address: Some(1), start: DATE, ..Config::default() };
+    with_net(Setup { config, sessions: 65, ..Setup::default() }, |net| {
+        // More addresses than chains: some share one.
+        let mut clients: Vec<_> =
+            (0..64).map(|n| connect(net, &format!("10.0.0.{n}")).0).collect();
+        // In another order than they came.
+        while !clients.is_empty() {
+            let n = clients.len() * 7 % 11 % clients.len();
+            let at = clients.remove(n);
+            assert_eq!(net.say(at, "NOOP"), "200 OK\r\n");
+            assert_eq!(net.say(at, "QUIT"), "221 Goodbye\r\n");
+        }
+        for n in 0..64 {
+            assert_eq!(connect(net, &format!("10.0.0.{n}")).1, "220 tinyftp ready\r\n");
+        }
+    });
+}
+
+#[test]
+fn an_account_has_so_many_sessions() {
+    let mut setup = Setup { sessions: 8, ..Setup::default() };
+    setup.accounts[0].max_sessions = 2;
+    with_net(setup, |net| {
+        let clients = [0; 3].map(|_| connect(net, "192.0.2.7").0);
+        let [first, second, third] = clients;
+        let refused = "530 Too many sessions of this account, try again later\r\n";
+        for leave in ["QUIT", "REIN", "USER otto", "(vanish)"] {
+            assert_eq!(log_in(net, first, "anna", "secret"), "230 Logged in\r\n");
+            assert_eq!(log_in(net, second, "anna", "secret"), "230 Logged in\r\n");
+            assert_eq!(log_in(net, third, "anna", "secret"), refused);
+            assert_eq!(net.say(third, "PWD"), "530 Log in with USER and PASS first\r\n");
+            // Logging in again takes no second place, and frees the one it had.
+            assert_eq!(log_in(net, first, "anna", "secret"), "230 Logged in\r\n");
+            let leaves = connect(net, "192.0.2.7").0;
+            assert_eq!(net.say(first, "REIN"), "220 tinyftp ready\r\n");
+            assert_eq!(log_in(net, leaves, "anna", "secret"), "230 Logged in\r\n");
+            assert_eq!(log_in(net, third, "anna", "secret"), refused);
+            match leave {
+                "(vanish)" => {
+                    net.clients[leaves].control.reset();
+                    net.wake(leaves);
+                    net.settle();
+                }
+                line => drop(net.say(leaves, line)),
+            }
+            assert_eq!(log_in(net, third, "anna", "secret"), "230 Logged in\r\n", "{leave}");
+            for at in [second, third] {
+                assert_eq!(net.say(at, "REIN"), "220 tinyftp ready\r\n");
+            }
+        }
+    });
+}
+
+#[test]
+fn each_right_allows_its_verbs() {
+    let commands = [
+        ("RETR a", Rights::READ),
+        ("SIZE a", Rights::LIST),
+        ("MDTM a", Rights::LIST),
+        ("LIST", Rights::LIST),
+        ("NLST", Rights::LIST),
+        ("MLSD", Rights::LIST),
+        ("MLST a", Rights::LIST),
+        ("STAT a", Rights::LIST),
+        ("STOR b", Rights::WRITE),
+        ("STOU", Rights::WRITE),
+        ("APPE a", Rights::APPEND),
+        ("MFMT 20000229000000 a", Rights::WRITE),
+        ("SITE CHMOD 600 a", Rights::WRITE),
+        ("MKD d", Rights::MAKE_DIRECTORY),
+        ("RMD d", Rights::DELETE),
+        ("DELE a", Rights::DELETE),
+        ("RNFR a", Rights::RENAME),
+    ];
+    let rights = [
+        Rights::READ,
+        Rights::LIST,
+        Rights::WRITE,
+        Rights::APPEND,
+        Rights::DELETE,
+        Rights::RENAME,
+        Rights::MAKE_DIRECTORY,
+    ];
+    for granted in rights {
+        let accounts = vec![Account::new("anna", "secret", Grant::new(granted))];
+        with_net(Setup { accounts, ..Setup::default() }, |net| {
+            net.ftp.storage().make("/a", b"hello", DATE);
+            let (at, _) = connect(net, "192.0.2.7");
+            assert!(log_in(net, at, "anna", "secret").starts_with("230 "));
+            for (line, needed) in commands {
+                let reply = net.say(at, line);
+                let refused = reply == "550 Permission denied: this account may not do that\r\n";
+                assert_eq!(refused, needed != granted, "{line} with {granted:?}: {reply}");
+                net.say(at, "ABOR");
+            }
+        });
+    }
+}
+
+#[test]
+fn all_sessions_share_the_total_rate() {
+    let config = Config { total_rate: Some(8_000), start: DATE, ..Config::default() };
+    with_net(Setup { config, blocks: 200, ..Setup::default() }, |net| {
+        net.ftp.storage().make("/a", &[7; 20_000], DATE);
+        let clients = [0; 2].map(|_| connect(net, "192.0.2.7").0);
+        for at in clients {
+            net.log_in(at);
+            assert!(net.say(at, "RETR a").starts_with("150 "));
+            net.open_data(at);
+        }
+        // A second and the eighth of one that may go at once.
+        let mut received = [0; 2];
+        for _ in 0..100 {
+            for (at, received) in clients.into_iter().zip(&mut received) {
+                net.settle();
+                *received += net.receive(at).len();
+            }
+            net.elapse(Duration::from_millis(10));
+        }
+        let all: usize = received.iter().sum();
+        assert!((8_000..=9_000).contains(&all), "{received:?}");
+        assert!(received.iter().all(|&one| one > all / 4), "{received:?}");
+    });
+}
