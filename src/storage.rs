@@ -1,6 +1,7 @@
 //! Where the files are: the polled [`Storage`] trait.
 
 mod path;
+pub mod quota;
 pub mod ram;
 
 use core::task::Poll;
@@ -146,6 +147,8 @@ pub enum Error {
     BadOffset,
     /// No space is left, or no room for one more entry.
     Full,
+    /// More than the owner allows to be stored here.
+    OverQuota,
     /// All jobs, or the file itself, are in use: later it may work.
     Busy,
     /// The medium failed.
@@ -167,8 +170,9 @@ pub trait Storage {
     /// the polls to fail.
     fn start(&mut self, op: Op<'_>, now: Timestamp) -> Result<Self::Job, Error>;
 
-    /// Ready when a read, a write or a listing is known to be possible. For a read it tells the
-    /// whole size of the file in bytes, for [`Op::Available`] the bytes left, if that is known.
+    /// Ready when a read, a write or a listing is known to be possible. It tells bytes, where
+    /// they are known: for a read the whole size of the file, for a write those that are kept,
+    /// for [`Op::Available`] those that are left.
     fn poll_open(&mut self, job: &mut Self::Job) -> Poll<Result<Option<u64>, Error>>;
 
     /// Reads into the front of `buf`, which is not empty; `Ok(0)` is the end of the file.
@@ -186,8 +190,9 @@ pub trait Storage {
     ) -> Poll<Result<Option<Entry<'a>>, Error>>;
 
     /// Completes the operation. For a write this is the commit: when it is ready with `Ok`,
-    /// the file has its new content; with an error, the old content as before.
-    fn poll_finish(&mut self, job: &mut Self::Job) -> Poll<Result<(), Error>>;
+    /// the file has its new content; with an error, the old content as before. Tells the bytes
+    /// of the file that a write or a rename replaced, or that was deleted.
+    fn poll_finish(&mut self, job: &mut Self::Job) -> Poll<Result<u64, Error>>;
 
     /// Throws the operation away. What a write has written leaves no trace; what changes a name,
     /// a date or a mode may be done already.

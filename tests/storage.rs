@@ -10,3 +10,5 @@ mod in_ram;
 #[cfg(feature = "host")]
 #[path = "storage/on_disk.rs"]
 mod on_disk;
+#[path = "storage/with_quotas.rs"]
+mod with_quotas;

@@ -163,7 +163,13 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let date = turn.server.date(turn.now);
         let Work::Transfer(transfer) = &mut self.work else { return Step::Next };
         let max_upload = self.max_upload;
-        let scene = Scene { directory: self.directory.seen(), path: self.path.seen(), date, allowance, max_upload };
+        let scene = Scene {
+            directory: self.directory.seen(),
+            path: self.path.seen(),
+            date,
+            allowance,
+            max_upload,
+        };
         let before = transfer.bytes;
         let progress = transfer.poll(&mut turn.server.storage, &mut turn.data, scene, turn.now);
         let moved = transfer.bytes - before;

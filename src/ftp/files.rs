@@ -111,7 +111,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             };
             self.work = Work::Command;
             return match result {
-                Ok(()) => self.changed(then, turn),
+                Ok(_) => self.changed(then, turn),
                 Err(error) => self.refuse(error, turn),
             };
         }

@@ -156,7 +156,10 @@ mod tests {
         path.ascend();
         assert_eq!(path.as_path().as_bytes(), b"/home/anna");
         assert_eq!(base.enter(Path::new(&[b'/'; 1]).unwrap()), Ok(()));
-        assert_eq!(base.enter(Path::new(&[&b"/"[..], &[b'a'; 32]].concat()).unwrap()), Err(PathError::TooLong));
+        assert_eq!(
+            base.enter(Path::new(&[&b"/"[..], &[b'a'; 32]].concat()).unwrap()),
+            Err(PathError::TooLong)
+        );
     }
 
     #[test]

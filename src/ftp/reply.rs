@@ -169,6 +169,7 @@ fn storage_code(error: Error) -> u16 {
         Error::Busy => 450,
         Error::Io => 451,
         Error::Full => 452,
+        Error::OverQuota => 552,
         Error::BadName => 553,
         Error::BadOffset => 554,
         Error::NotFound
@@ -304,6 +305,7 @@ fn storage_text(error: Error) -> &'static str {
         Error::BadName => "File name not allowed",
         Error::BadOffset => "Restart offset lies past the end of the file",
         Error::Full => "No space left",
+        Error::OverQuota => "Quota exceeded",
         Error::Busy => "Busy, try again",
         Error::Io => "Storage error",
     }

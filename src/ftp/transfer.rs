@@ -228,7 +228,9 @@ impl<J> Transfer<J> {
             Poll::Pending => Progress::Pending,
             Poll::Ready(Err(error)) => over(Outcome::Storage(error)),
             Poll::Ready(Ok(size)) => {
-                self.size = size;
+                if let Direction::Retrieve(_) = self.direction {
+                    self.size = size;
+                }
                 self.stage = Stage::Asking;
                 self.progress = now;
                 Progress::Opened
@@ -313,7 +315,7 @@ impl<J> Transfer<J> {
             return Progress::Pending;
         };
         self.job_ended = true;
-        over(result.map_or_else(Outcome::Storage, |()| Outcome::Complete))
+        over(result.map_or_else(Outcome::Storage, |_| Outcome::Complete))
     }
 
     /// Storage takes straight from the receive buffer; what it does not take closes the window.

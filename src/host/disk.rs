@@ -58,12 +58,24 @@ pub struct Job(State);
 
 #[derive(Debug)]
 enum State {
-    Read { file: OwnedFd, offset: u64, size: u64 },
+    Read {
+        file: OwnedFd,
+        offset: u64,
+        size: u64,
+    },
     Write(Upload),
     List(Listing),
-    Show { name: Vec<u8>, stat: Option<Stat> },
-    Available { bytes: u64 },
-    Done,
+    Show {
+        name: Vec<u8>,
+        stat: Option<Stat>,
+    },
+    Available {
+        bytes: u64,
+    },
+    /// All is done, and a file of so many bytes is gone.
+    Done {
+        gone: u64,
+    },
 }
 
 #[derive(Debug)]
@@ -297,9 +309,10 @@ impl Disk {
         rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777))
     }
 
-    fn remove(&self, path: Path<'_>, root: Errno, flags: AtFlags) -> Result<(), Errno> {
+    fn remove(&self, path: Path<'_>, root: Errno, flags: AtFlags) -> Result<u64, Errno> {
         let (directory, name) = self.place(path)?.ok_or(root)?;
-        rustix::fs::unlinkat(directory, name, flags)
+        let gone = size_of_file(&directory, name);
+        rustix::fs::unlinkat(directory, name, flags).map(|()| gone)
     }
 
     fn available(&self, path: Path<'_>) -> Result<State, Errno> {
@@ -325,14 +338,16 @@ impl Disk {
         rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))
     }
 
-    fn rename(&self, from: Path<'_>, to: Path<'_>) -> Result<(), Errno> {
+    fn rename(&self, from: Path<'_>, to: Path<'_>) -> Result<u64, Errno> {
+        let is_same = from == to;
         let (from, old) = self.place(from)?.ok_or(Errno::ACCESS)?;
         let (to, new) = self.place(to)?.ok_or(Errno::ACCESS)?;
-        rustix::fs::renameat(from, old, to, new).map_err(|error| match error {
+        let gone = if is_same { 0 } else { size_of_file(&to, new) };
+        match rustix::fs::renameat(from, old, to, new) {
             // Of a directory into itself.
-            Errno::INVAL => Errno::ACCESS,
-            error => error,
-        })
+            Err(Errno::INVAL) => Err(Errno::ACCESS),
+            result => result.map(|()| gone),
+        }
     }
 }
 
@@ -340,7 +355,8 @@ impl Storage for Disk {
     type Job = Job;
 
     fn start(&mut self, op: Op<'_>, _now: Timestamp) -> Result<Job, Error> {
-        let done = |()| State::Done;
+        let done = |()| State::Done { gone: 0 };
+        let freed = |gone| State::Done { gone };
         let state = match op {
             Op::Read { path, offset } => self.reader(path, offset),
             Op::Write { path, keep } => self.writer(path, keep),
@@ -348,10 +364,10 @@ impl Storage for Disk {
             Op::Stat { path } => self.show(path),
             Op::MakeDirectory { path } => self.make_directory(path).map(done),
             Op::RemoveDirectory { path } => {
-                self.remove(path, Errno::ACCESS, AtFlags::REMOVEDIR).map(done)
+                self.remove(path, Errno::ACCESS, AtFlags::REMOVEDIR).map(freed)
             }
-            Op::Delete { path } => self.remove(path, Errno::ISDIR, AtFlags::empty()).map(done),
-            Op::Rename { from, to } => self.rename(from, to).map(done),
+            Op::Delete { path } => self.remove(path, Errno::ISDIR, AtFlags::empty()).map(freed),
+            Op::Rename { from, to } => self.rename(from, to).map(freed),
             Op::SetModified { path, modified } => self.set_modified(path, modified).map(done),
             Op::Available { path } => self.available(path),
             Op::SetMode { path, mode } => self.set_mode(path, mode).map(done),
@@ -360,9 +376,10 @@ impl Storage for Disk {
     }
 
     fn poll_open(&mut self, job: &mut Job) -> Poll<Result<Option<u64>, Error>> {
-        Poll::Ready(Ok(match job.0 {
-            State::Read { size, .. } => Some(size),
-            State::Available { bytes } => Some(bytes),
+        Poll::Ready(Ok(match &job.0 {
+            State::Read { size, .. } => Some(*size),
+            State::Write(upload) => Some(upload.kept.as_ref().map_or(0, |kept| kept.left)),
+            State::Available { bytes } => Some(*bytes),
             _ => None,
         }))
     }
@@ -393,7 +410,7 @@ impl Storage for Disk {
         }
     }
 
-    fn poll_finish(&mut self, job: &mut Job) -> Poll<Result<(), Error>> {
+    fn poll_finish(&mut self, job: &mut Job) -> Poll<Result<u64, Error>> {
         let copied = match &mut job.0 {
             State::Write(upload) => upload.copy_kept(),
             _ => Ok(true),
@@ -401,9 +418,10 @@ impl Storage for Disk {
         if copied == Ok(false) {
             return Poll::Pending;
         }
-        let result = match (mem::replace(&mut job.0, State::Done), copied) {
+        let result = match (mem::replace(&mut job.0, State::Done { gone: 0 }), copied) {
             (State::Write(upload), Ok(_)) => upload.commit(),
-            (_, result) => result.map(|_| ()),
+            (State::Done { gone }, _) => Ok(gone),
+            (_, result) => result.map(|_| 0),
         };
         Poll::Ready(result.map_err(outcome))
     }
@@ -452,13 +470,16 @@ impl Upload {
         Ok(self.kept.is_none())
     }
 
-    fn commit(self) -> Result<(), Errno> {
+    /// Gives the file its name, and tells the size of the one that had it.
+    fn commit(self) -> Result<u64, Errno> {
         if self.is_nameless {
             let file = format!("{DESCRIPTORS}/{}", self.file.as_raw_fd());
             let follow = AtFlags::SYMLINK_FOLLOW;
             rustix::fs::linkat(CWD, file, &self.directory, &self.temporary, follow)?;
         }
-        rustix::fs::renameat(&self.directory, &self.temporary, &self.directory, &self.name)
+        let gone = size_of_file(&self.directory, &self.name);
+        rustix::fs::renameat(&self.directory, &self.temporary, &self.directory, &self.name)?;
+        Ok(gone)
     }
 }
 
@@ -507,6 +528,14 @@ fn kind(stat: &Stat) -> Kind {
 
 fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+/// The size of a regular file; 0 for what is none.
+fn size_of_file(directory: impl AsFd, name: &[u8]) -> u64 {
+    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) if kind(&stat) == Kind::File => size(&stat),
+        _ => 0,
+    }
 }
 
 fn entry<'a>(name: &'a [u8], stat: &Stat) -> Entry<'a> {
@@ -581,7 +610,7 @@ mod tests {
             let during: Vec<String> = names();
             assert!(during.iter().any(|name| is_temporary(name.as_bytes())), "{during:?}");
             match end {
-                "commit" => assert_eq!(disk.poll_finish(&mut job), Poll::Ready(Ok(()))),
+                "commit" => assert!(matches!(disk.poll_finish(&mut job), Poll::Ready(Ok(_)))),
                 _ => disk.cancel(job),
             }
             assert_eq!(names(), ["a"]);

@@ -49,10 +49,19 @@ enum State {
     Read(Reader),
     Write(Writer),
     List(Lister),
-    Show { node: u16 },
-    Shown { node: u16 },
-    Available { bytes: u64 },
-    Done,
+    Show {
+        node: u16,
+    },
+    Shown {
+        node: u16,
+    },
+    Available {
+        bytes: u64,
+    },
+    /// All is done, and a file of so many bytes is gone.
+    Done {
+        gone: u64,
+    },
 }
 
 #[derive(Debug)]
@@ -92,7 +101,7 @@ impl<'a> RamDisk<'a> {
             self.release(State::Write(writer));
             return Err(Error::Full);
         }
-        self.commit(writer)
+        self.commit(writer).map(|_| ())
     }
 
     /// How many more files and directories there is room for.
@@ -176,27 +185,30 @@ impl<'a> RamDisk<'a> {
         }
     }
 
-    fn delete(&mut self, path: Path<'_>, now: Timestamp) -> Result<(), Error> {
+    fn delete(&mut self, path: Path<'_>, now: Timestamp) -> Result<u64, Error> {
         let file = self.find(path)?;
         if self.node(file).directory {
             return Err(Error::IsADirectory);
         }
+        let gone = self.node(file).size;
         self.remove(file, now);
-        Ok(())
+        Ok(gone.into())
     }
 
-    fn rename(&mut self, from: Path<'_>, to: Path<'_>, now: Timestamp) -> Result<(), Error> {
+    fn rename(&mut self, from: Path<'_>, to: Path<'_>, now: Timestamp) -> Result<u64, Error> {
         let node = self.find(from)?;
         if from == to && node != ROOT {
-            return Ok(());
+            return Ok(0);
         }
         if self.node(node).directory && to.is_within(from) {
             return Err(Error::Denied);
         }
         let (parent, name) = self.place(to)?.ok_or(Error::Denied)?;
+        let mut gone = 0;
         let rank = match self.child(parent, &name) {
             Some(target) => {
                 self.may_replace(target, node)?;
+                gone = self.node(target).size;
                 self.remove(target, now)
             }
             None if self.node(node).parent == parent => self.node(node).rank,
@@ -205,7 +217,7 @@ impl<'a> RamDisk<'a> {
         self.unlink(node, now);
         self.node_mut(node).name = name;
         self.link(parent, node, rank, now);
-        Ok(())
+        Ok(gone.into())
     }
 
     fn available(&self, path: Path<'_>) -> Result<State, Error> {
@@ -231,26 +243,31 @@ impl<'a> RamDisk<'a> {
         }
     }
 
-    /// Gives the file of a write its path, in the place of the file that has that path now.
-    fn commit(&mut self, writer: Writer) -> Result<(), Error> {
+    /// Gives the file of a write its path, in the place of the file that has that path now,
+    /// whose size is returned.
+    fn commit(&mut self, writer: Writer) -> Result<u64, Error> {
         let result = self.replace(&writer);
         self.release(State::Write(writer));
         result
     }
 
-    fn replace(&mut self, writer: &Writer) -> Result<(), Error> {
+    fn replace(&mut self, writer: &Writer) -> Result<u64, Error> {
         let &Writer { directory, file, .. } = writer;
         if !self.node(directory).has_path() {
             return Err(Error::NotFound);
         }
         let now = self.node(file).modified;
+        let mut gone = 0;
         let rank = match self.child(directory, &self.node(file).name) {
             Some(old) if self.node(old).directory => return Err(Error::IsADirectory),
-            Some(old) => self.remove(old, now),
+            Some(old) => {
+                gone = self.node(old).size;
+                self.remove(old, now)
+            }
             None => self.next_rank(),
         };
         self.link(directory, file, rank, now);
-        Ok(())
+        Ok(gone.into())
     }
 
     /// Copies some more of what the write keeps; false if something is left.
@@ -285,7 +302,7 @@ impl<'a> RamDisk<'a> {
             }
             State::List(lister) => self.unpin(lister.directory),
             State::Show { node } | State::Shown { node } => self.unpin(node),
-            State::Available { .. } | State::Done => (),
+            State::Available { .. } | State::Done { .. } => (),
         }
     }
 }
@@ -295,7 +312,8 @@ impl Storage for RamDisk<'_> {
     type Job = Job;
 
     fn start(&mut self, op: Op<'_>, now: Timestamp) -> Result<Job, Error> {
-        let done = |()| State::Done;
+        let done = |()| State::Done { gone: 0 };
+        let freed = |gone| State::Done { gone };
         let state = match op {
             Op::Read { path, offset } => self.reader(path, offset).map(State::Read),
             Op::Write { path, keep } => self.writer(path, keep, now).map(State::Write),
@@ -303,8 +321,8 @@ impl Storage for RamDisk<'_> {
             Op::Stat { path } => self.show(path),
             Op::MakeDirectory { path } => self.make_directory(path, now).map(done),
             Op::RemoveDirectory { path } => self.remove_directory(path, now).map(done),
-            Op::Delete { path } => self.delete(path, now).map(done),
-            Op::Rename { from, to } => self.rename(from, to, now).map(done),
+            Op::Delete { path } => self.delete(path, now).map(freed),
+            Op::Rename { from, to } => self.rename(from, to, now).map(freed),
             Op::SetModified { path, modified } => self.set_modified(path, modified).map(done),
             Op::Available { path } => self.available(path),
             Op::SetMode { path, .. } => self.find(path).and(Err(Error::Denied)),
@@ -315,6 +333,10 @@ impl Storage for RamDisk<'_> {
     fn poll_open(&mut self, job: &mut Job) -> Poll<Result<Option<u64>, Error>> {
         let reader = match &mut job.0 {
             State::Read(reader) => reader,
+            State::Write(writer) => {
+                let kept = writer.kept.as_ref().map_or(0, |kept| kept.left);
+                return Poll::Ready(Ok(Some(kept.into())));
+            }
             State::Available { bytes } => return Poll::Ready(Ok(Some(*bytes))),
             _ => return Poll::Ready(Ok(None)),
         };
@@ -367,7 +389,7 @@ impl Storage for RamDisk<'_> {
         Poll::Ready(Ok(shown.map(|node| self.node(node).entry(node.into()))))
     }
 
-    fn poll_finish(&mut self, job: &mut Job) -> Poll<Result<(), Error>> {
+    fn poll_finish(&mut self, job: &mut Job) -> Poll<Result<u64, Error>> {
         let copied = match &mut job.0 {
             State::Write(writer) => self.copy_kept(writer),
             _ => Ok(true),
@@ -375,11 +397,12 @@ impl Storage for RamDisk<'_> {
         if copied == Ok(false) {
             return Poll::Pending;
         }
-        let result = match (mem::replace(&mut job.0, State::Done), copied) {
+        let result = match (mem::replace(&mut job.0, State::Done { gone: 0 }), copied) {
             (State::Write(writer), Ok(_)) => self.commit(writer),
+            (State::Done { gone }, _) => Ok(gone),
             (state, result) => {
                 self.release(state);
-                result.map(|_| ())
+                result.map(|_| 0)
             }
         };
         Poll::Ready(result)

@@ -60,8 +60,7 @@ fn every_address_is_counted_by_itself() {
         Config { max_sessions: 64, max_per_address: Some(1), start: DATE, ..Config::default() };
     with_net(Setup { config, sessions: 65, ..Setup::default() }, |net| {
         // More addresses than chains: some share one.
-        let mut clients: Vec<_> =
-            (0..64).map(|n| connect(net, &format!("10.0.0.{n}")).0).collect();
+        let mut clients: Vec<_> = (0..64).map(|n| connect(net, &format!("10.0.0.{n}")).0).collect();
         // In another order than they came.
         while !clients.is_empty() {
             let n = clients.len() * 7 % 11 % clients.len();

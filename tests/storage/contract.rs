@@ -45,6 +45,8 @@ macro_rules! promises {
             a_date_is_set
             a_mode_is_set_or_refused
             what_is_left_is_told
+            what_is_gone_is_told
+            what_is_kept_is_told
             the_root_stays
             names_are_any_bytes
             names_have_an_end
@@ -512,6 +514,40 @@ pub fn what_is_left_is_told(s: &mut impl Storage) {
     assert_eq!(begin(s, ask("/absent")).err(), Some(Error::NotFound));
 }
 
+pub fn what_is_kept_is_told(s: &mut impl Storage) {
+    write(s, "/a", b"content").unwrap();
+    for (file, keep, kept) in [
+        ("/a", Keep::Nothing, 0),
+        ("/a", Keep::Bytes(3), 3),
+        ("/a", Keep::All, 7),
+        ("/b", Keep::All, 0),
+    ] {
+        let mut job = s.start(Op::Write { path: path(file), keep }, now()).unwrap();
+        assert_eq!(ready(|| s.poll_open(&mut job)), Ok(Some(kept)), "{file} {keep:?}");
+        s.cancel(job);
+    }
+}
+
+pub fn what_is_gone_is_told(s: &mut impl Storage) {
+    make_directory(s, "/dir").unwrap();
+    let mut ends = |op: Op<'_>, content: &[u8]| {
+        let mut job = begin(s, op).unwrap();
+        push(s, &mut job, content).unwrap();
+        gone(s, job)
+    };
+    let (a, b) = (path("/a"), path("/b"));
+    assert_eq!(ends(Op::Write { path: a, keep: Keep::Nothing }, b"first"), Ok(0));
+    assert_eq!(ends(Op::Write { path: a, keep: Keep::Nothing }, b"2nd"), Ok(5));
+    assert_eq!(ends(Op::Write { path: a, keep: Keep::All }, b"more"), Ok(3));
+    assert_eq!(ends(Op::Write { path: a, keep: Keep::Bytes(2) }, b""), Ok(7));
+    assert_eq!(ends(Op::Write { path: b, keep: Keep::All }, b"new"), Ok(0));
+    assert_eq!(ends(Op::Rename { from: b, to: b }, b""), Ok(0));
+    assert_eq!(ends(Op::Rename { from: b, to: a }, b""), Ok(2));
+    assert_eq!(ends(Op::Rename { from: a, to: b }, b""), Ok(0));
+    assert_eq!(ends(Op::Delete { path: b }, b""), Ok(3));
+    assert_eq!(ends(Op::RemoveDirectory { path: path("/dir") }, b""), Ok(0));
+}
+
 pub fn the_root_stays(s: &mut impl Storage) {
     assert_eq!(make_directory(s, "/"), Err(Error::Exists));
     assert_eq!(remove_directory(s, "/"), Err(Error::Denied));
@@ -636,7 +672,12 @@ pub fn begin<S: Storage>(s: &mut S, op: Op<'_>) -> Result<S::Job, Error> {
     }
 }
 
-pub fn finish<S: Storage>(s: &mut S, mut job: S::Job) -> Result<(), Error> {
+pub fn finish<S: Storage>(s: &mut S, job: S::Job) -> Result<(), Error> {
+    gone(s, job).map(|_| ())
+}
+
+/// Finishes; the bytes that are gone.
+pub fn gone<S: Storage>(s: &mut S, mut job: S::Job) -> Result<u64, Error> {
     ready(|| s.poll_finish(&mut job))
 }
 
