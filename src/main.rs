@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 
 fn serve(options: &Options, clock: Clock, storage: impl Storage + 'static) -> Result<(), String> {
     let server = Server::open(options, clock)?;
-    let mut ftp = server.ftp(storage);
+    let mut ftp = server.ftp(storage)?;
     let mut echo = server.echo();
     server.announce();
     server.run(&mut [

@@ -9,6 +9,9 @@ use log::LevelFilter;
 use smoltcp::wire::IpCidr;
 use tinyftp::auth::Rights;
 
+use super::accounts::{self, User};
+use super::size::Size;
+
 /// An FTP and echo server with an IP address of its own, on a TAP device.
 ///
 /// Without options it serves a disk in memory at 192.168.69.1 to anybody. Set the device up
@@ -38,7 +41,11 @@ pub struct Options {
     #[arg(long = "user", value_name = "NAME:PASSWORD[:ro]")]
     user: Vec<String>,
 
-    /// The accounts.
+    /// File with accounts that have limits of their own, in TOML (see README)
+    #[arg(long, value_name = "FILE")]
+    accounts: Option<PathBuf>,
+
+    /// The accounts, the anonymous one among them.
     #[arg(skip)]
     pub users: Vec<User>,
 
@@ -67,6 +74,26 @@ pub struct Options {
           value_parser = clap::value_parser!(u16).range(1..=30_000))]
     pub max_sessions: u16,
 
+    /// FTP sessions of one address at once; one more gets 421
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_per_address: Option<u16>,
+
+    /// Bytes that one upload may bring, such as 10M
+    #[arg(long, value_name = "BYTES")]
+    pub max_upload: Option<Size>,
+
+    /// Bytes that may be stored in all
+    #[arg(long, value_name = "BYTES")]
+    pub quota: Option<Size>,
+
+    /// Bytes a second that each session may move
+    #[arg(long, value_name = "BYTES")]
+    pub rate: Option<Size>,
+
+    /// Bytes a second that all sessions together may move
+    #[arg(long, value_name = "BYTES")]
+    pub total_rate: Option<Size>,
+
     /// Data connections at once
     #[arg(long, value_name = "N", default_value_t = 64,
           value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -92,14 +119,6 @@ pub enum Anonymous {
     Rw,
 }
 
-/// An account.
-#[derive(Clone, Debug)]
-pub struct User {
-    pub name: String,
-    pub password: String,
-    pub rights: Rights,
-}
-
 impl Options {
     /// The options of this program's command line. Ends the program if they are wrong, or
     /// only help was wanted.
@@ -107,7 +126,7 @@ impl Options {
         let error = match Self::try_parse() {
             Ok(options) => match options.with_users() {
                 Ok(options) => return options,
-                Err(error) => format!("--user: {error} (see --help)"),
+                Err(error) => format!("{error} (see --help)"),
             },
             Err(error) if error.use_stderr() => one_line(&error.render().to_string()),
             Err(help) => help.exit(),
@@ -117,12 +136,20 @@ impl Options {
     }
 
     fn with_users(mut self) -> Result<Self, String> {
-        self.users = self.user.iter().map(|text| user(text)).collect::<Result<_, _>>()?;
+        let users: Result<Vec<_>, _> =
+            self.user.iter().map(|text| User::from_option(text)).collect();
+        self.users = users.map_err(|error| format!("--user: {error}"))?;
+        if let Some(file) = &self.accounts {
+            self.users
+                .extend(accounts::read(file).map_err(|error| format!("--accounts: {error}"))?);
+        }
+        self.users.extend(self.anonymous_rights().map(User::anonymous));
+        accounts::check_names(&self.users)?;
         Ok(self)
     }
 
-    /// What anonymous may do, if it may log in.
-    pub fn anonymous_rights(&self) -> Option<Rights> {
+    /// What anonymous may do, if it may log in, by the options alone.
+    fn anonymous_rights(&self) -> Option<Rights> {
         let default = match (&self.users[..], &self.root) {
             ([], None) => Anonymous::Rw,
             ([], Some(_)) => Anonymous::Ro,
@@ -161,22 +188,6 @@ fn cidr(text: &str) -> Result<IpCidr, String> {
     Ok(cidr)
 }
 
-fn user(text: &str) -> Result<User, String> {
-    let expected = "expected NAME:PASSWORD or NAME:PASSWORD:ro";
-    let (name, rest) = text.split_once(':').ok_or(expected)?;
-    let (password, rights) = match rest.strip_suffix(":ro") {
-        Some(password) => (password, Rights::READ_ONLY),
-        None => (rest, Rights::ALL),
-    };
-    if name.is_empty() || password.is_empty() {
-        return Err(expected.into());
-    }
-    if name.len() > tinyftp::ftp::USER_MAX {
-        return Err(format!("a name has at most {} bytes", tinyftp::ftp::USER_MAX));
-    }
-    Ok(User { name: name.into(), password: password.into(), rights })
-}
-
 fn ports(text: &str) -> Result<(u16, u16), String> {
     let expected = "expected two ports from 1024, such as 49152-65535";
     let (first, last) = text.split_once('-').ok_or(expected)?;
@@ -206,7 +217,10 @@ mod tests {
 
     #[test]
     fn the_default_is_open_only_where_nothing_is_at_stake() {
-        let rights = |arguments: &[&str]| parse(arguments).unwrap().anonymous_rights();
+        let rights = |arguments: &[&str]| {
+            let users = parse(arguments).unwrap().users;
+            users.iter().find(|user| user.is_anonymous()).map(User::rights)
+        };
         assert_eq!(rights(&[]), Some(Rights::ALL));
         assert_eq!(rights(&["--root", "/tmp"]), Some(Rights::READ_ONLY));
         assert_eq!(rights(&["--user", "a:b"]), None);
@@ -225,17 +239,6 @@ mod tests {
             error(&["--anonymous", "x"]),
             "invalid value 'x' for '--anonymous <RIGHTS>', [possible values: off, ro, rw] (see --help)"
         );
-    }
-
-    #[test]
-    fn users() {
-        let user = |text: &str| user(text).map(|user| (user.password, user.rights));
-        assert_eq!(user("anna:secret"), Ok(("secret".into(), Rights::ALL)));
-        assert_eq!(user("anna:secret:ro"), Ok(("secret".into(), Rights::READ_ONLY)));
-        assert_eq!(user("anna:se:cret"), Ok(("se:cret".into(), Rights::ALL)));
-        for bad in ["anna", ":secret", "anna:", "anna::ro"] {
-            assert!(user(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -7,18 +7,21 @@ use log::info;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
-use tinyftp::auth::{Account, Accounts, Rights};
+use tinyftp::auth::{Accounts, Rights};
 use tinyftp::ftp::{self, Ftp};
 use tinyftp::net::{Binding, Config, Net};
 use tinyftp::services::echo::Echo;
-use tinyftp::storage::Storage;
+use tinyftp::storage::quota::{Quota, Quotas};
+use tinyftp::storage::{Path, Storage};
 use tinyftp::time::Instant;
 
+use super::accounts::{self, User};
 use super::cli::Options;
 use super::clock::Clock;
 use super::memory::{self, lend};
 use super::signals::Signals;
 use super::tap::Tap;
+use super::tree;
 
 /// Bytes of the longest command line and of the longest path.
 const LINE_MAX: usize = 512;
@@ -30,6 +33,9 @@ const ECHO_SESSIONS: usize = 64;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long the last replies get after that.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// FTP for a storage with quotas.
+type FtpService<S> = Ftp<'static, Quotas<'static, S>, Accounts<'static>, LINE_MAX>;
 
 /// A server that is about to run.
 pub struct Server<'o> {
@@ -55,7 +61,7 @@ impl<'o> Server<'o> {
             addresses: &options.addresses,
             gateways: &gateways,
             passive_ports: options.passive_ports.0..=options.passive_ports.1,
-            seed: seed()?,
+            seed: random()?,
         };
         let sessions = usize::from(options.max_sessions) + SPARE_SESSIONS + ECHO_SESSIONS;
         let memory = memory::network(sessions, options.max_transfers.into());
@@ -65,18 +71,57 @@ impl<'o> Server<'o> {
     }
 
     /// The FTP service for `storage`.
-    pub fn ftp<S: Storage>(&self, storage: S) -> Ftp<'static, S, Accounts<'static>, LINE_MAX> {
+    pub fn ftp<S: Storage>(&self, storage: S) -> Result<FtpService<S>, String> {
         let options = self.options;
         let config = ftp::Config {
             max_sessions: options.max_sessions.into(),
+            max_per_address: options.max_per_address.map(usize::from),
+            max_upload: options.max_upload.map(|size| size.0),
+            rate: options.rate.map(|size| size.0),
+            total_rate: options.total_rate.map(|size| size.0),
             idle_timeout: options.idle_timeout,
             passive_address: options.passive_address,
             data_port: options.ftp_port.wrapping_sub(1),
             start: self.clock.date,
+            secret: random()?,
             ..ftp::Config::default()
         };
         let sessions = usize::from(options.max_sessions) + SPARE_SESSIONS;
-        Ftp::new(storage, accounts(options), config, lend(sessions, Default::default))
+        let storage = self.with_quotas(storage)?;
+        let accounts = accounts::accounts(&options.users);
+        Ok(Ftp::new(storage, accounts, config, lend(sessions, Default::default)))
+    }
+
+    /// Puts the quotas in front of the storage, and sees to it that accounts have their roots.
+    fn with_quotas<S: Storage>(&self, mut storage: S) -> Result<Quotas<'static, S>, String> {
+        let total = self.options.quota.map(|size| ("/", size));
+        let mut limits: Vec<_> = total.into_iter().collect();
+        for user in &self.options.users {
+            self.prepare_root(&mut storage, user)?;
+            limits.extend(user.quota.map(|size| (user.root(), size)));
+        }
+        let mut quotas = Vec::new();
+        for (root, max) in limits {
+            let path = Path::new(root.to_owned().leak().as_bytes()).unwrap_or(Path::ROOT);
+            let used = tree::bytes_below(&mut storage, path)
+                .map_err(|error| format!("{root} cannot be measured: {error:?}"))?;
+            info!("quota of {root}: {used} of {} bytes are used", max.0);
+            quotas.push(Quota::new(path, max.0, used));
+        }
+        Ok(Quotas::new(storage, quotas.leak()))
+    }
+
+    /// The disk in memory has no directories yet; those of the host have to be there.
+    fn prepare_root(&self, storage: &mut impl Storage, user: &User) -> Result<(), String> {
+        let root = Path::new(user.root().as_bytes()).unwrap_or(Path::ROOT);
+        if self.options.root.is_none() {
+            let made = tree::make_directory(storage, root, self.clock.date);
+            return made.map_err(|error| format!("no root for {}: {error:?}", user.name));
+        }
+        if tree::is_directory(storage, root) {
+            return Ok(());
+        }
+        Err(format!("the root of {}, {}, is no directory in --root", user.name, user.root()))
     }
 
     /// The echo service.
@@ -114,10 +159,7 @@ impl<'o> Server<'o> {
     fn account_line(&self) -> String {
         let mut parts = Vec::new();
         for user in &self.options.users {
-            parts.push(format!("{} ({})", user.name, describe(user.rights)));
-        }
-        if let Some(rights) = self.options.anonymous_rights() {
-            parts.push(format!("anonymous ({})", describe(rights)));
+            parts.push(format!("{} ({})", user.name, describe(user.rights())));
         }
         if parts.is_empty() { "none: nobody can log in".into() } else { parts.join(", ") }
     }
@@ -130,8 +172,10 @@ impl<'o> Server<'o> {
             Some(cidr) => cidr.address().to_string(),
             None => return String::new(),
         };
-        let user = match (&options.anonymous_rights(), options.users.first()) {
-            (None, Some(user)) => format!("{}@", user.name),
+        let user = match options.users.first() {
+            Some(user) if !options.users.iter().any(User::is_anonymous) => {
+                format!("{}@", user.name)
+            }
             _ => String::new(),
         };
         let port =
@@ -219,19 +263,6 @@ fn describe(rights: Rights) -> &'static str {
     if rights.contains(Rights::WRITE) { "reads and writes" } else { "reads" }
 }
 
-fn accounts(options: &Options) -> Accounts<'static> {
-    let accounts: Vec<Account<'static>> = options
-        .users
-        .iter()
-        .map(|user| Account {
-            user: user.name.clone().leak(),
-            password: user.password.clone().leak(),
-            rights: user.rights,
-        })
-        .collect();
-    Accounts { accounts: accounts.leak(), anonymous: options.anonymous_rights() }
-}
-
 /// A locally administered address made of our first IP address: the same at every start, so
 /// that neighbors need not learn a new one.
 fn hardware_address(addresses: &[IpCidr]) -> EthernetAddress {
@@ -247,7 +278,7 @@ fn hardware_address(addresses: &[IpCidr]) -> EthernetAddress {
     EthernetAddress([0x02, 0x00, a, b, c, d])
 }
 
-fn seed() -> Result<u128, String> {
+fn random() -> Result<u128, String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| format!("no random numbers: {error}"))?;
     Ok(u128::from_ne_bytes(bytes))

@@ -1,0 +1,268 @@
+//! Who may log in: from the command line, and from a file.
+
+use std::path::Path as FilePath;
+
+use serde::Deserialize;
+use tinyftp::auth::{Account, Accounts, Grant, Rights, WELCOME_MAX};
+use tinyftp::ftp::USER_MAX;
+use tinyftp::storage::Path;
+
+use super::size::Size;
+
+/// The name of the account that any password opens.
+const ANONYMOUS: &str = "anonymous";
+
+/// Rights by name.
+const RIGHTS: [(&str, Rights); 7] = [
+    ("read", Rights::READ),
+    ("list", Rights::LIST),
+    ("write", Rights::WRITE),
+    ("append", Rights::APPEND),
+    ("delete", Rights::DELETE),
+    ("rename", Rights::RENAME),
+    ("mkdir", Rights::MAKE_DIRECTORY),
+];
+
+/// An account, as the file of `--accounts` has it. What it leaves out is that of the server.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct User {
+    pub name: String,
+    password: Option<String>,
+    #[serde(default)]
+    rights: Allowed,
+    root: Option<String>,
+    #[serde(default)]
+    welcome: String,
+    max_sessions: Option<usize>,
+    max_upload: Option<Size>,
+    pub quota: Option<Size>,
+    rate: Option<Size>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    account: Vec<User>,
+}
+
+/// The rights of an account: those of a full one, unless it says others.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "Words")]
+struct Allowed(Rights);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Words {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Default for Allowed {
+    fn default() -> Self {
+        Self(Rights::ALL)
+    }
+}
+
+impl TryFrom<Words> for Allowed {
+    type Error = String;
+
+    fn try_from(words: Words) -> Result<Self, String> {
+        let words = match words {
+            Words::One(word) if word == "ro" => return Ok(Self(Rights::READ_ONLY)),
+            Words::One(word) if word == "rw" => return Ok(Self(Rights::ALL)),
+            Words::One(word) => vec![word],
+            Words::Many(words) => words,
+        };
+        words.iter().try_fold(Rights::NONE, |all, word| Ok(all | right(word)?)).map(Self)
+    }
+}
+
+fn right(name: &str) -> Result<Rights, String> {
+    let found = RIGHTS.iter().find(|(known, _)| *known == name);
+    found.map(|&(_, right)| right).ok_or_else(|| {
+        let names = RIGHTS.map(|(known, _)| known).join(", ");
+        format!("there is no right {name}: expected \"ro\", \"rw\", or some of {names}")
+    })
+}
+
+impl User {
+    /// The account of `--user NAME:PASSWORD[:ro]`.
+    pub fn from_option(text: &str) -> Result<Self, String> {
+        let expected = "expected NAME:PASSWORD or NAME:PASSWORD:ro";
+        let (name, rest) = text.split_once(':').ok_or(expected)?;
+        let (password, rights) = match rest.strip_suffix(":ro") {
+            Some(password) => (password, Rights::READ_ONLY),
+            None => (rest, Rights::ALL),
+        };
+        if password.is_empty() {
+            return Err(expected.into());
+        }
+        let (name, password) = (name.into(), Some(password.into()));
+        let user = Self { name, password, rights: Allowed(rights), ..Self::default() };
+        user.check().map(|()| user)
+    }
+
+    /// The account that any password opens.
+    pub fn anonymous(rights: Rights) -> Self {
+        Self { name: ANONYMOUS.into(), rights: Allowed(rights), ..Self::default() }
+    }
+
+    /// What makes an account unusable.
+    fn check(&self) -> Result<(), String> {
+        if self.name.is_empty() {
+            return Err("an account needs a name".into());
+        }
+        if self.name.len() > USER_MAX {
+            return Err(format!("a name has at most {USER_MAX} bytes"));
+        }
+        match (&self.password, self.is_anonymous()) {
+            (None, false) => return Err(format!("{} needs a password", self.name)),
+            (Some(_), true) => return Err(format!("{ANONYMOUS} has no password: any will do")),
+            _ => {}
+        }
+        if self.root.as_ref().is_some_and(|root| Path::new(root.as_bytes()).is_none()) {
+            return Err(format!("the root of {} is no path such as /home/anna", self.name));
+        }
+        // Each line goes out with a code and an end.
+        let told: usize = self.welcome.lines().map(|line| line.len() + 6).sum();
+        if told > WELCOME_MAX {
+            return Err(format!("the welcome of {} is too long: {told} bytes", self.name));
+        }
+        Ok(())
+    }
+
+    pub fn is_anonymous(&self) -> bool {
+        self.name == ANONYMOUS
+    }
+
+    pub fn rights(&self) -> Rights {
+        self.rights.0
+    }
+
+    /// The directory that it sees as `/`.
+    pub fn root(&self) -> &str {
+        self.root.as_deref().unwrap_or("/")
+    }
+
+    /// For the rest of the program's life.
+    fn leak(&self) -> Account<'static> {
+        let leak = |text: &str| -> &'static str { text.to_owned().leak() };
+        let grant = Grant {
+            root: Path::new(leak(self.root()).as_bytes()).unwrap_or(Path::ROOT),
+            welcome: leak(&self.welcome),
+            max_upload: self.max_upload.map(|size| size.0),
+            rate: self.rate.map(|size| size.0),
+            ..Grant::new(self.rights())
+        };
+        let password = leak(self.password.as_deref().unwrap_or_default());
+        let mut account = Account::new(leak(&self.name), password, grant);
+        account.max_sessions = self.max_sessions.unwrap_or(usize::MAX);
+        account
+    }
+}
+
+/// Reads a file of accounts; what is wrong with it in one line, and never with a password.
+pub fn read(path: &FilePath) -> Result<Vec<User>, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    parse(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn parse(text: &str) -> Result<Vec<User>, String> {
+    let file: File = toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+        format!("line {line}: {}", error.message().replace('\n', ", "))
+    })?;
+    file.account.iter().try_for_each(User::check)?;
+    Ok(file.account)
+}
+
+/// Each name has one account.
+pub fn check_names(users: &[User]) -> Result<(), String> {
+    let mut names: Vec<_> = users.iter().map(|user| &user.name).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("there are two accounts of the name {}", pair[0])),
+        None => Ok(()),
+    }
+}
+
+/// All accounts, for the rest of the program's life.
+pub fn accounts(users: &[User]) -> Accounts<'static> {
+    let (anonymous, named): (Vec<_>, Vec<_>) = users.iter().partition(|user| user.is_anonymous());
+    let accounts: Vec<_> = named.into_iter().map(User::leak).collect();
+    Accounts { accounts: accounts.leak(), anonymous: anonymous.first().map(|user| user.leak()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options() {
+        let user = |text: &str| User::from_option(text).map(|user| (user.password, user.rights.0));
+        assert_eq!(user("anna:secret"), Ok((Some("secret".into()), Rights::ALL)));
+        assert_eq!(user("anna:secret:ro"), Ok((Some("secret".into()), Rights::READ_ONLY)));
+        assert_eq!(user("anna:se:cret"), Ok((Some("se:cret".into()), Rights::ALL)));
+        for bad in ["anna", ":secret", "anna:", "anna::ro", "anonymous:x"] {
+            assert!(user(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_accounts() {
+        let users = parse(
+            "[[account]]
+             name = 'anna'
+             password = 'secret'
+             root = '/home/anna'
+             rights = ['read', 'list', 'append']
+             welcome = '''Hello
+Anna'''
+             max-sessions = 2
+             max-upload = '10M'
+             quota = 1000
+             rate = '1M'
+             [[account]]
+             name = 'anonymous'
+             rights = 'ro'",
+        )
+        .unwrap();
+        let accounts = accounts(&users);
+        let anna = accounts.accounts.first().unwrap();
+        assert_eq!((anna.user, anna.password, anna.max_sessions), ("anna", "secret", 2));
+        assert_eq!(
+            anna.grant,
+            Grant {
+                rights: Rights::READ | Rights::LIST | Rights::APPEND,
+                root: Path::new(b"/home/anna").unwrap(),
+                welcome: "Hello\nAnna",
+                max_upload: Some(10 << 20),
+                rate: Some(1 << 20),
+            }
+        );
+        assert_eq!(users[0].quota, Some(Size(1000)));
+        assert_eq!(accounts.anonymous.unwrap().grant, Grant::new(Rights::READ_ONLY));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_takes_a_line() {
+        let error = |text: &str| {
+            let text = format!("[[account]]\nname = 'a'\npassword = 'secret'\n{text}");
+            parse(&text).unwrap_err()
+        };
+        assert!(error("root = 'home'").contains("the root of a is no path"));
+        assert!(error("rights = ['raed']").starts_with("line 4: there is no right raed"));
+        assert!(error("colour = 1").starts_with("line 4: unknown field `colour`"));
+        assert!(error("quota = '1X'").starts_with("line 4: expected a number of bytes"));
+        assert!(error("[[account]]\nname = 'b'").contains("b needs a password"));
+        for text in ["password = 'x'", "name = 3", "rate = 0", "x"] {
+            let error = error(text);
+            assert!(!error.contains('\n') && !error.contains("secret"), "{error}");
+        }
+        let twice = parse("[[account]]\nname = 'a'\npassword = 'b'\n".repeat(2).as_str()).unwrap();
+        assert!(check_names(&twice).is_err());
+    }
+}
