@@ -32,9 +32,11 @@ impl Rights {
     pub const RENAME: Self = Self(1 << 5);
     /// Make directories.
     pub const MAKE_DIRECTORY: Self = Self(1 << 6);
+    /// See who else is connected. It is not among [`ALL`](Self::ALL) that concern files.
+    pub const INSPECT: Self = Self(1 << 7);
     /// Look, but do not touch.
     pub const READ_ONLY: Self = Self(Self::READ.0 | Self::LIST.0);
-    /// Everything.
+    /// Everything with files.
     pub const ALL: Self = Self(0x7f);
 
     /// Whether all of `needed` is granted.

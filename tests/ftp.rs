@@ -59,6 +59,7 @@ transcripts! {
     directories
     during_transfer
     early_data_connection
+    epsv_all
     feat_opts
     full
     glob
@@ -77,7 +78,7 @@ transcripts! {
     list
     login
     long_names
-    mfmt_mff_site
+    mfmt_mff
     mlst_mlsd
     names
     nlst
@@ -85,6 +86,7 @@ transcripts! {
     no_rights
     nonsense
     noop_syst_acct_allo
+    overlap
     passive
     passive_address
     passive_fails
@@ -105,6 +107,7 @@ transcripts! {
     shutdown_deadline
     shutdown_idle
     shutdown_transfer
+    site
     size_mdtm
     slow_storage
     stat

@@ -118,6 +118,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.representation = Representation::Default;
         self.facts = Facts::ALL;
         self.epsv_all = false;
+        self.idle_timeout = turn.server.config.idle_timeout;
         self.reply(Reply::Ready, turn);
         self.drop_data(turn)
     }

@@ -160,7 +160,7 @@ pub(super) static TABLE: &[Row] = &[
     row("CDUP", Verb::Cdup, Absent),
     row("CLNT", Verb::Clnt, Required).before_login().feature("CLNT"),
     row("CSID", Verb::Csid, Required).before_login().feature("CSID"),
-    row("CWD", Verb::Cwd, Required),
+    row("CWD", Verb::Cwd, Required).feature("TVFS"),
     row("DELE", Verb::Dele, Required),
     row("EPRT", Verb::Eprt, Required).keeps_restart().feature("EPRT"),
     row("EPSV", Verb::Epsv, Optional).keeps_restart().feature("EPSV"),

@@ -232,6 +232,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
         match self.data {
             DataPort::Passive { .. } => Step::Next,
             DataPort::Active(remote) => Step::Leave(Action::Connect { remote, local_port }),
+            DataPort::Default if self.epsv_all => {
+                self.transfer_over(Outcome::NoConnection(DataFault::NoEpsv), turn)
+            }
             DataPort::Default => Step::Leave(Action::Connect { remote: self.peer, local_port }),
         }
     }
@@ -254,7 +257,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let Work::Transfer(transfer) = &self.work else { return Step::Next };
         let config = &turn.server.config;
         let (mut deadline, mut outcome) =
-            transfer.deadline(config.connect_timeout, config.idle_timeout);
+            transfer.deadline(config.connect_timeout, self.idle_timeout);
         if let Some(stops_at) = turn.server.stops_at.filter(|&at| at < deadline) {
             (deadline, outcome) = (stops_at, Outcome::ShutDown);
         }
@@ -269,8 +272,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Outcome::Complete => Reply::Complete,
             Outcome::Storage(error) => Reply::Failed(error),
             Outcome::TooLarge => Reply::UploadTooLarge { max: self.max_upload },
-            Outcome::NoConnection(DataFault::TimedOut) => self.not_connected(turn),
-            Outcome::NoConnection(fault) => Reply::NoDataConnection(fault),
+            Outcome::NoConnection(fault) => self.not_connected(fault, turn),
             Outcome::Broken => Reply::Aborted("The data connection broke, transfer aborted"),
             Outcome::Stalled => Reply::Aborted("The data connection stalled, transfer aborted"),
             Outcome::ShutDown => Reply::Aborted("The server is shutting down, transfer aborted"),
@@ -279,15 +281,19 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.drop_data(turn)
     }
 
-    /// Who was expected to open the data connection, or to accept it, and where.
-    fn not_connected(&self, turn: &Turn<'_, S>) -> Reply<'static> {
+    /// Why there is no data connection: who was expected to open it, or to accept it, and where.
+    fn not_connected(&self, fault: DataFault, turn: &Turn<'_, S>) -> Reply<'static> {
+        let ports = turn.server.config.passive_ports;
+        if fault != DataFault::TimedOut {
+            return Reply::NoDataConnection { fault, ports };
+        }
         match (self.data, &turn.data) {
             (DataPort::Passive { .. }, Data::Opening(local)) => {
-                Reply::NotOpened { peer: self.peer.ip(), port: local.port() }
+                Reply::NotOpened { peer: self.peer.ip(), port: local.port(), ports }
             }
             (DataPort::Active(target), _) => Reply::NoAnswer(target),
             (DataPort::Default, Data::Opening(_)) => Reply::NoAnswer(self.peer),
-            _ => Reply::NoDataConnection(DataFault::TimedOut),
+            _ => Reply::NoDataConnection { fault, ports },
         }
     }
 

@@ -27,7 +27,7 @@
 //! | `line` | the bytes of the control connection become lines |
 //! | `session` | the server-PI: a session from one line to the next |
 //! | `commands` | from a row to what the command does |
-//! | `access`, `parameters`, `data`, `files`, `modify` | what the commands do |
+//! | `access`, `parameters`, `data`, `files`, `modify`, `site` | what the commands do |
 //! | `peers` | how many sessions an address has |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
 //! | `reply`, `report` | codes and texts; what STAT tells |
@@ -51,6 +51,7 @@ mod peers;
 mod reply;
 mod report;
 mod session;
+mod site;
 mod transfer;
 
 use core::net::{Ipv4Addr, SocketAddr};
@@ -88,6 +89,9 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long after PASV or EPSV a client has to say what the data connection is for.
     pub claim_timeout: Duration,
+    /// The ports that clients open data connections to, first and last: told to those whose
+    /// firewall may be in the way. The network chooses them.
+    pub passive_ports: (u16, u16),
     /// The address to announce in the reply to PASV, if it is not the one that the client
     /// reached: that of the router in front.
     pub passive_address: Option<Ipv4Addr>,
@@ -111,6 +115,7 @@ impl Default for Config {
             idle_timeout: Duration::from_secs(300),
             connect_timeout: Duration::from_secs(30),
             claim_timeout: Duration::from_secs(60),
+            passive_ports: (49_152, 65_535),
             passive_address: None,
             data_port: 20,
             start: Timestamp(0),
@@ -175,7 +180,7 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
         let id = self.free?;
         let session = self.sessions.get_mut(id)?;
         self.free = session.next.take();
-        session.open(local, peer, now);
+        session.open(local, peer, self.server.config.idle_timeout, now);
         self.server.open += 1;
         if !self.enrol(id, peer)
             && let Some(session) = self.sessions.get_mut(id)
@@ -186,6 +191,7 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
     }
 
     fn poll(&mut self, id: SessionId, mut io: Io<'_>, now: Instant) -> Action {
+        self.tell_who(id, io.control, now);
         let Some(session) = self.sessions.get_mut(id) else { return Action::Close };
         let (server, accounts) = (&mut self.server, &mut self.accounts);
         let (control, data) = (io.control, io.data.reborrow());

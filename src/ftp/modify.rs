@@ -1,4 +1,4 @@
-//! Commands that change facts of a file: MFMT and MFF (draft-somers-ftp-mfxx), and SITE.
+//! Commands that change facts of a file: MFMT and MFF (draft-somers-ftp-mfxx).
 
 use super::command::number;
 use super::reply::Reply;
@@ -34,22 +34,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
     }
 
-    /// SITE: CHMOD and UTIME, as clients know them from other servers.
-    pub(super) fn site(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
-        let (name, argument) = split(argument);
-        let verb = |verb: &[u8]| name.eq_ignore_ascii_case(verb);
-        match split(argument.unwrap_or_default()) {
-            _ if verb(b"HELP") => self.reply(Reply::SiteHelp, turn),
-            (mode, Some(path)) if verb(b"CHMOD") => self.set_mode(mode, path, turn),
-            (date, Some(path)) if verb(b"UTIME") => self.set_date(date, path, turn),
-            _ if verb(b"CHMOD") || verb(b"UTIME") => {
-                self.reply(Reply::BadArgument("SITE CHMOD mode path, SITE UTIME date path"), turn)
-            }
-            _ => self.reply(Reply::UnsupportedParameter, turn),
-        }
-    }
-
-    fn set_date(&mut self, date: &[u8], path: &[u8], turn: &mut Turn<'_, S>) -> Step {
+    pub(super) fn set_date(&mut self, date: &[u8], path: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let Some(modified) = time_val(date) else {
             return self.reply(Reply::BadArgument("A date is YYYYMMDDHHMMSS"), turn);
         };
@@ -62,7 +47,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         )
     }
 
-    fn set_mode(&mut self, mode: &[u8], path: &[u8], turn: &mut Turn<'_, S>) -> Step {
+    pub(super) fn set_mode(&mut self, mode: &[u8], path: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let octal = core::str::from_utf8(mode).ok().filter(|mode| !mode.starts_with('+'));
         let mode = octal.and_then(|mode| u16::from_str_radix(mode, 8).ok());
         let Some(mode) = mode.filter(|&mode| mode <= 0o777) else {
@@ -79,7 +64,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 }
 
 /// The first word, and what follows the space behind it.
-fn split(argument: &[u8]) -> (&[u8], Option<&[u8]>) {
+pub(super) fn split(argument: &[u8]) -> (&[u8], Option<&[u8]>) {
     let mut words = argument.splitn(2, |&b| b == b' ');
     let first = words.next().unwrap_or_default();
     (first, words.next().filter(|rest| !rest.is_empty()))

@@ -31,6 +31,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
             b"" => self.listen(true, turn),
             all if all.eq_ignore_ascii_case(b"ALL") => {
                 self.epsv_all = true;
+                if let DataPort::Active(_) = self.data {
+                    self.data = DataPort::Default;
+                }
                 self.reply(Reply::Ok("EPSV only from now on"), turn)
             }
             digits => match number(digits) {
@@ -60,7 +63,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Data::Failed(error) => error,
             _ => DataError::NoPort,
         };
-        let reply = Reply::NoDataConnection(DataFault::Net(error));
+        let (fault, ports) = (DataFault::Net(error), turn.server.config.passive_ports);
+        let reply = Reply::NoDataConnection { fault, ports };
         warn!("{} no data connection: {reply}", self.peer);
         self.done(reply, turn);
         self.drop_data(turn)

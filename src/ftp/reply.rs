@@ -10,6 +10,7 @@ use super::address::HostPort;
 use super::command::{Argument, Row, TABLE, Verb};
 use super::facts::{Facts, TimeVal};
 use super::line::IAC;
+use super::site;
 use crate::auth::{Rights, WELCOME_MAX};
 use crate::log::Escaped;
 use crate::service::DataError;
@@ -35,6 +36,9 @@ pub(super) enum Reply<'a> {
     Modified(Timestamp),
     Dated(Timestamp, Path<'a>),
     SiteHelp,
+    IdleTimeout { now: u64, max: u64 },
+    WhoBegins,
+    WhoEnds,
     System,
     Ready,
     HostKnown,
@@ -59,8 +63,8 @@ pub(super) enum Reply<'a> {
     Idle,
     ShuttingDown,
     TooManyFailures,
-    NoDataConnection(DataFault),
-    NotOpened { peer: IpAddr, port: u16 },
+    NoDataConnection { fault: DataFault, ports: (u16, u16) },
+    NotOpened { peer: IpAddr, port: u16, ports: (u16, u16) },
     NoAnswer(SocketAddr),
     UsePassiveSix,
     Aborted(&'a str),
@@ -68,6 +72,7 @@ pub(super) enum Reply<'a> {
     TooLong,
     Unknown,
     BadArgument(&'a str),
+    SiteSyntax(&'a str, &'a str),
     Unsupported,
     OutOfOrder(&'a str),
     UnsupportedParameter,
@@ -91,6 +96,8 @@ pub(super) enum DataFault {
     Net(DataError),
     /// It did not come about in time.
     TimedOut,
+    /// EPSV ALL was said, and no EPSV.
+    NoEpsv,
 }
 
 impl Reply<'_> {
@@ -110,7 +117,7 @@ impl Reply<'_> {
             Reply::LoggedIn { welcome, .. } => {
                 greet(&mut text, self.code(), welcome).and_then(|()| self.line(&mut text))
             }
-            Reply::StatusBegins => write!(text, "{}-{self}\r\n", self.code()),
+            Reply::StatusBegins | Reply::WhoBegins => write!(text, "{}-{self}\r\n", self.code()),
             _ => self.line(&mut text),
         };
     }
@@ -124,9 +131,9 @@ impl Reply<'_> {
     pub fn code(self) -> u16 {
         match self {
             Reply::Opening { .. } | Reply::OpeningUnique(_) => 150,
-            Reply::Ok(_) | Reply::Selected(_) => 200,
+            Reply::Ok(_) | Reply::Selected(_) | Reply::IdleTimeout { .. } => 200,
             Reply::Superfluous => 202,
-            Reply::Features(_) => 211,
+            Reply::Features(_) | Reply::WhoBegins | Reply::WhoEnds => 211,
             Reply::StatusBegins | Reply::StatusEnds => 212,
             Reply::Facts { .. } | Reply::Modified(_) | Reply::Dated(..) => 213,
             Reply::Help | Reply::HelpOn(_) | Reply::SiteHelp => 214,
@@ -143,11 +150,12 @@ impl Reply<'_> {
             Reply::RestartAt(_) | Reply::NeedNewName => 350,
             Reply::TooManySessions | Reply::TooManyFromAddress | Reply::Idle => 421,
             Reply::ShuttingDown | Reply::TooManyFailures => 421,
-            Reply::NoDataConnection(_) | Reply::NotOpened { .. } | Reply::NoAnswer(_) => 425,
+            Reply::NoDataConnection { .. } | Reply::NotOpened { .. } => 425,
+            Reply::NoAnswer(_) => 425,
             Reply::UsePassiveSix => 425,
             Reply::Aborted(_) => 426,
             Reply::TooLong | Reply::Unknown => 500,
-            Reply::BadArgument(_) => 501,
+            Reply::BadArgument(_) | Reply::SiteSyntax(..) => 501,
             Reply::Unsupported => 502,
             Reply::OutOfOrder(_) => 503,
             // RFC 2577 section 3.
@@ -198,6 +206,13 @@ impl fmt::Display for Reply<'_> {
             Reply::Dated(date, _) => return write!(f, "Modify={}", TimeVal(date)),
             Reply::Modified(date) => return write!(f, "{}", TimeVal(date)),
             Reply::HelpOn(row) => return help_on(f, row),
+            Reply::SiteHelp => return site_help(f),
+            Reply::SiteSyntax(name, arguments) => {
+                return write!(f, "Syntax: SITE {name} {arguments}");
+            }
+            Reply::IdleTimeout { now, max } => {
+                return write!(f, "Closed when idle for {now} s (at most {max})");
+            }
             Reply::Passive(address, port) => {
                 return write!(f, "Entering passive mode ({})", HostPort(address, port));
             }
@@ -208,14 +223,21 @@ impl fmt::Display for Reply<'_> {
                 return write!(f, "Restarting at {offset}; now RETR, STOR or APPE");
             }
             Reply::UseProtocol(n) => return write!(f, "Network protocol not supported, use ({n})"),
-            Reply::NotOpened { peer, port } => {
-                return write!(f, "No connection from {peer} to port {port} came in time");
+            Reply::NotOpened { peer, port, ports: (first, last) } => {
+                return write!(
+                    f,
+                    "No connection from {peer} to port {port}, one of {first}-{last}, came in time"
+                );
             }
             Reply::NoAnswer(target) => return write!(f, "No answer from {target}"),
             Reply::UploadTooLarge { max } => {
                 return write!(f, "An upload has at most {max} bytes here");
             }
-            Reply::NoDataConnection(fault) => data_fault(fault),
+            Reply::NoDataConnection {
+                fault: DataFault::Net(DataError::NoPort),
+                ports: (first, last),
+            } => return write!(f, "All ports from {first} to {last} are in use, try again"),
+            Reply::NoDataConnection { fault, .. } => data_fault(fault),
             Reply::Failed(error) => storage_text(error),
             Reply::Ok(text)
             | Reply::Done(text)
@@ -232,9 +254,9 @@ impl Reply<'_> {
     fn fixed_text(self) -> &'static str {
         match self {
             Reply::StatusBegins => "Listing:",
-            Reply::StatusEnds => "End",
+            Reply::WhoBegins => "Sessions:",
+            Reply::StatusEnds | Reply::WhoEnds => "End",
             Reply::Superfluous => "Not needed here",
-            Reply::SiteHelp => "SITE CHMOD mode path, SITE UTIME date path, SITE HELP",
             Reply::System => "UNIX Type: L8",
             Reply::Ready => "tinyftp ready",
             Reply::HostKnown => "Host accepted",
@@ -270,6 +292,9 @@ impl Reply<'_> {
             | Reply::Features(_)
             | Reply::Help
             | Reply::HelpOn(_)
+            | Reply::SiteHelp
+            | Reply::SiteSyntax(..)
+            | Reply::IdleTimeout { .. }
             | Reply::Facts { .. }
             | Reply::Modified(_)
             | Reply::Dated(..)
@@ -281,7 +306,7 @@ impl Reply<'_> {
             | Reply::Entry(..)
             | Reply::Selected(_)
             | Reply::RestartAt(_)
-            | Reply::NoDataConnection(_)
+            | Reply::NoDataConnection { .. }
             | Reply::NotOpened { .. }
             | Reply::NoAnswer(_)
             | Reply::Aborted(_)
@@ -314,10 +339,11 @@ fn storage_text(error: Error) -> &'static str {
 fn data_fault(fault: DataFault) -> &'static str {
     match fault {
         DataFault::Net(DataError::NoSlot) => "All data connections are in use, try again",
-        DataFault::Net(DataError::NoPort) => "All ports for data connections are in use, try again",
+        DataFault::Net(DataError::NoPort) => "All ports are in use, try again",
         DataFault::Net(DataError::Unreachable) => "No route to your data port",
         DataFault::Net(DataError::Refused) => "Your data port did not accept the connection",
         DataFault::TimedOut => "There is no data connection",
+        DataFault::NoEpsv => "EPSV ALL was said: EPSV first",
     }
 }
 
@@ -329,6 +355,16 @@ fn help_on(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
         (_, Argument::Optional) => write!(f, "Syntax: {name} [argument]"),
         (_, Argument::Required) => write!(f, "Syntax: {name} argument"),
     }
+}
+
+fn site_help(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("SITE knows ")?;
+    for (at, (name, arguments)) in site::SYNTAX.iter().enumerate() {
+        let (comma, space) =
+            (if at == 0 { "" } else { ", " }, if arguments.is_empty() { "" } else { " " });
+        write!(f, "{comma}{name}{space}{arguments}")?;
+    }
+    Ok(())
 }
 
 /// RFC 2389 section 3.2: a line for each feature, indented by one space.

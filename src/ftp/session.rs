@@ -20,12 +20,14 @@ use crate::budget::Budget;
 use crate::service::{Action, Data, SessionId};
 use crate::storage::{Error, Op, Storage};
 use crate::stream::{Status, Stream};
-use crate::time::{Instant, Timestamp};
+use crate::time::{Duration, Instant, Timestamp};
 
 /// Bytes of the longest user name.
 pub const USER_MAX: usize = 32;
 /// Bytes that the 421 of a shutdown takes at most.
 const FAREWELL_MAX: usize = 64;
+/// The peer of a session that is free.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 /// Steps that one poll of a session takes at most.
 const STEPS_A_POLL: usize = 32;
 /// Wrong passwords until the session is closed.
@@ -71,6 +73,8 @@ pub struct Session<S: Storage, const N: usize> {
     pub(super) data: DataPort,
     /// EPSV ALL was said: nothing but EPSV may set up a data connection (RFC 2428 section 4).
     pub(super) epsv_all: bool,
+    /// How long it may do nothing.
+    pub(super) idle_timeout: Duration,
     /// When a line or a reply last went over the control connection.
     pub(super) active: Instant,
 }
@@ -93,6 +97,8 @@ pub(super) enum Work<J> {
     Single(J, Then),
     /// Lists a path in the reply to STAT.
     Status(J),
+    /// Lists the sessions, from that number on; [`super::Ftp`] does, which knows them.
+    Who(SessionId),
     /// Moves data.
     Transfer(Transfer<J>),
     /// The last reply is said.
@@ -171,12 +177,11 @@ impl<S: Storage> Turn<'_, S> {
 
 impl<S: Storage, const N: usize> Default for Session<S, N> {
     fn default() -> Self {
-        let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         Self {
             next: None,
             first: None,
-            local: nobody,
-            peer: nobody,
+            local: NOBODY,
+            peer: NOBODY,
             work: Work::Closing,
             line: Line::default(),
             verb: Verb::Noop,
@@ -195,15 +200,22 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
             restart: 0,
             data: DataPort::Default,
             epsv_all: false,
+            idle_timeout: Duration::ZERO,
             active: Instant::ZERO,
         }
     }
 }
 
 impl<S: Storage, const N: usize> Session<S, N> {
-    pub(super) fn open(&mut self, local: SocketAddr, peer: SocketAddr, now: Instant) {
-        let first = self.first;
-        *self = Self { first, local, peer, work: Work::Greet, active: now, ..Self::default() };
+    pub(super) fn open(
+        &mut self,
+        local: SocketAddr,
+        peer: SocketAddr,
+        idle_timeout: Duration,
+        now: Instant,
+    ) {
+        let fresh = Self { local, peer, idle_timeout, active: now, ..Self::default() };
+        *self = Self { first: self.first, work: Work::Greet, ..fresh };
     }
 
     pub(super) fn close(&mut self, server: &mut Server<S>, accounts: &mut dyn Authenticator) {
@@ -217,6 +229,12 @@ impl<S: Storage, const N: usize> Session<S, N> {
             _ => {}
         }
         info!("{} disconnected", self.peer);
+        self.peer = NOBODY;
+    }
+
+    /// Whether it is somebody's.
+    pub(super) fn is_open(&self) -> bool {
+        self.peer != NOBODY
     }
 
     /// Takes steps until there is nothing to do, but no more than its share.
@@ -232,8 +250,10 @@ impl<S: Storage, const N: usize> Session<S, N> {
             // Whatever it waits for, storage or a client that does not read: time is up.
             (Action::Wait(_) | Action::Pending | Action::Yield, Some(end)) if end <= turn.now => {
                 if turn.control.room() >= FAREWELL_MAX {
-                    if let Work::Status(_) = self.work {
-                        Reply::StatusEnds.send(turn.control);
+                    match self.work {
+                        Work::Status(_) => Reply::StatusEnds.send(turn.control),
+                        Work::Who(_) => Reply::WhoEnds.send(turn.control),
+                        _ => {}
                     }
                     Reply::ShuttingDown.send(turn.control);
                 }
@@ -260,7 +280,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     /// The client does not read its replies; at some point that is its end.
     fn wait_for_reader(&self, turn: &Turn<'_, S>) -> Action {
-        let deadline = self.active + turn.server.config.idle_timeout;
+        let deadline = self.active + self.idle_timeout;
         if turn.now < deadline { Action::Wait(Some(deadline)) } else { Action::Close }
     }
 
@@ -277,6 +297,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Work::Passive { extended } => self.announce(extended, turn),
             Work::Single(..) => self.single(turn),
             Work::Status(..) => self.list_status(turn),
+            Work::Who(_) => Step::Leave(Action::Yield),
             Work::Transfer(..) => self.transfer(turn),
             Work::Closing => Step::Leave(Action::Close),
         }
@@ -346,7 +367,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     fn wait_for_line(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        let mut deadline = self.active + turn.server.config.idle_timeout;
+        let mut deadline = self.active + self.idle_timeout;
         if let DataPort::Passive { until } = self.data {
             // Nobody else can have the data connection meanwhile.
             if turn.now >= until {

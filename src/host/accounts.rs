@@ -13,7 +13,7 @@ use super::size::Size;
 const ANONYMOUS: &str = "anonymous";
 
 /// Rights by name.
-const RIGHTS: [(&str, Rights); 7] = [
+const RIGHTS: [(&str, Rights); 8] = [
     ("read", Rights::READ),
     ("list", Rights::LIST),
     ("write", Rights::WRITE),
@@ -21,6 +21,7 @@ const RIGHTS: [(&str, Rights); 7] = [
     ("delete", Rights::DELETE),
     ("rename", Rights::RENAME),
     ("mkdir", Rights::MAKE_DIRECTORY),
+    ("inspect", Rights::INSPECT),
 ];
 
 /// An account, as the file of `--accounts` has it. What it leaves out is that of the server.

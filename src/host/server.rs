@@ -80,6 +80,7 @@ impl<'o> Server<'o> {
             rate: options.rate.map(|size| size.0),
             total_rate: options.total_rate.map(|size| size.0),
             idle_timeout: options.idle_timeout,
+            passive_ports: options.passive_ports,
             passive_address: options.passive_address,
             data_port: options.ftp_port.wrapping_sub(1),
             start: self.clock.date,

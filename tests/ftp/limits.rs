@@ -156,6 +156,40 @@ fn each_right_allows_its_verbs() {
 }
 
 #[test]
+fn who_is_there_is_told_to_those_who_may_know() {
+    let admin = Account::new("root", "secret", Grant::new(Rights::INSPECT));
+    let mut setup = Setup { sessions: 200, ..Setup::default() };
+    setup.accounts.push(admin);
+    setup.config.max_sessions = 200;
+    with_net(setup, |net| {
+        net.ftp.storage().make("/a", &[7; 4000], DATE);
+        let (admin, _) = connect(net, "192.0.2.7");
+        assert!(log_in(net, admin, "root", "secret").starts_with("230 "));
+        let (anna, _) = connect(net, "2001:db8::1");
+        net.log_in(anna);
+        assert!(net.say(anna, "RETR a").starts_with("150 "));
+        net.open_data(anna);
+        net.settle();
+        let (gone, _) = connect(net, "192.0.2.8");
+        net.say(gone, "QUIT");
+        net.elapse(Duration::from_secs(7));
+        for _ in 0..150 {
+            connect(net, "198.51.100.1");
+        }
+        // Longer than any buffer: it comes as it is read, and NOOP waits its turn.
+        let told = net.say(admin, "SITE WHO\r\nNOOP");
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines.len(), 155, "{told}");
+        assert_eq!(lines[0], "211-Sessions:");
+        assert_eq!(lines[1], " 192.0.2.7:40000 root idle 0 s");
+        assert_eq!(lines[2], " [2001:db8::1]:40001 anna RETR 1024 bytes");
+        assert!(lines[3..153].iter().all(|line| line.starts_with(" 198.51.100.1:")));
+        assert_eq!(lines[3], " 198.51.100.1:40003 - idle 0 s");
+        assert_eq!(lines[153..], ["211 End", "200 OK"]);
+    });
+}
+
+#[test]
 fn all_sessions_share_the_total_rate() {
     let config = Config { total_rate: Some(8_000), start: DATE, ..Config::default() };
     with_net(Setup { config, blocks: 200, ..Setup::default() }, |net| {

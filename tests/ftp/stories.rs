@@ -330,6 +330,10 @@ fn feat_tells_the_truth() {
                     let line = format!("{facts} a\r\n");
                     assert_eq!(fetch(net, at, "MLSD"), line.as_bytes());
                 }
+                "TVFS" => {
+                    assert_eq!(net.say(at, "CWD /./.."), "250 Directory changed\r\n");
+                    assert_eq!(net.say(at, "SIZE /x/..//a"), "213 10\r\n");
+                }
                 "CLNT" => assert!(net.say(at, "CLNT x").starts_with("200 ")),
                 "CSID" => assert!(net.say(at, "CSID Name=x;").starts_with("200 Name=tinyftp;")),
                 "LANG EN*" => assert!(net.say(at, "LANG EN").starts_with("200 ")),

@@ -1,0 +1,141 @@
+//! SITE: what users of other servers know under that name, none of it in an RFC.
+
+use core::fmt::Write;
+
+use super::Ftp;
+use super::command::number;
+use super::modify::split;
+use super::reply::{Reply, Text};
+use super::session::{Session, Step, Turn, Work};
+use crate::auth::{Authenticator, Rights};
+use crate::log::Escaped;
+use crate::service::SessionId;
+use crate::storage::Storage;
+use crate::stream::Stream;
+use crate::time::{Duration, Instant};
+
+/// What SITE knows, with its arguments.
+pub(super) const SYNTAX: [(&str, &str); 5] = [
+    ("CHMOD", "mode path"),
+    ("HELP", ""),
+    ("IDLE", "[seconds]"),
+    ("UTIME", "date path"),
+    ("WHO", ""),
+];
+
+/// Sessions that one poll looks at, at most, for SITE WHO.
+const SESSIONS_A_POLL: usize = 64;
+
+impl<S: Storage, const N: usize> Session<S, N> {
+    pub(super) fn site(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        let (name, rest) = split(argument);
+        let row = SYNTAX.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
+        let Some(&(name, arguments)) = row else {
+            return self.reply(Reply::UnsupportedParameter, turn);
+        };
+        let words = rest.and_then(if name == "UTIME" { dated } else { two });
+        match (name, words) {
+            ("HELP", _) => self.reply(Reply::SiteHelp, turn),
+            ("CHMOD", Some((mode, path))) => self.set_mode(mode, path, turn),
+            ("UTIME", Some((date, path))) => self.set_date(date, path, turn),
+            ("IDLE", _) => self.idle_for(rest, turn),
+            ("WHO", _) => self.who(turn),
+            _ => self.reply(Reply::SiteSyntax(name, arguments), turn),
+        }
+    }
+
+    /// SITE IDLE: how long the session may do nothing, at most what the owner allows.
+    fn idle_for(&mut self, seconds: Option<&[u8]>, turn: &mut Turn<'_, S>) -> Step {
+        let max = turn.server.config.idle_timeout;
+        if let Some(seconds) = seconds {
+            let wanted = number(seconds.trim_ascii()).map(Duration::from_secs);
+            let Some(wanted) = wanted.filter(|wanted| !wanted.is_zero() && *wanted <= max) else {
+                return self
+                    .reply(Reply::BadArgument("That is no idle timeout that you may have"), turn);
+            };
+            self.idle_timeout = wanted;
+        }
+        let reply = Reply::IdleTimeout { now: self.idle_timeout.as_secs(), max: max.as_secs() };
+        self.reply(reply, turn)
+    }
+
+    fn who(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        if !self.rights.is_some_and(|rights| rights.contains(Rights::INSPECT)) {
+            return self.reply(Reply::NoRight, turn);
+        }
+        self.work = Work::Who(0);
+        self.reply(Reply::WhoBegins, turn)
+    }
+
+    /// A line about the session, for others.
+    fn tell(&self, now: Instant, text: &mut Text<'_>) -> core::fmt::Result {
+        let user = if self.rights.is_some() { Escaped(&self.user) } else { Escaped(b"-") };
+        write!(text, " {} {user} ", self.peer)?;
+        match &self.work {
+            Work::Transfer(transfer) => write!(text, "{} {} bytes\r\n", self.verb, transfer.bytes),
+            _ => write!(text, "idle {} s\r\n", now.since(self.active).as_secs()),
+        }
+    }
+}
+
+impl<S: Storage, A: Authenticator, const N: usize> Ftp<'_, S, A, N> {
+    /// Goes on with a reply to SITE WHO, as far as there is room.
+    pub(super) fn tell_who(&mut self, id: SessionId, control: &mut dyn Stream, now: Instant) {
+        let Some(Session { work: Work::Who(from), .. }) = self.sessions.get(id) else { return };
+        let (from, mut at) = (*from, *from);
+        let has_room = |control: &dyn Stream| control.room() >= Self::REPLY_MAX;
+        while let Some(session) = self.sessions.get(at)
+            && at - from < SESSIONS_A_POLL
+            && has_room(control)
+        {
+            if session.is_open() {
+                let _ = session.tell(now, &mut Text(control));
+            }
+            at += 1;
+        }
+        let over = at == self.sessions.len() && has_room(control);
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        if at > from {
+            session.active = now;
+        }
+        session.work = Work::Who(at);
+        if over {
+            session.work = Work::Command;
+            Reply::WhoEnds.send(control);
+        }
+    }
+}
+
+/// The date and the path of SITE UTIME, which clients write in two ways: `date path`, and
+/// `path accessed modified created UTC`.
+fn dated(argument: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut words = argument.rsplitn(5, |&b| b == b' ');
+    if let (Some(zone), Some(_), Some(date), Some(_), Some(path)) =
+        (words.next(), words.next(), words.next(), words.next(), words.next())
+        && zone.eq_ignore_ascii_case(b"UTC")
+    {
+        return Some((date, path));
+    }
+    two(argument)
+}
+
+/// The first word, and what is behind it.
+fn two(argument: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (first, rest) = split(argument);
+    Some((first, rest?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_come_first_or_last() {
+        let dated = |text: &'static str| dated(text.as_bytes());
+        let expected = Some((&b"20050101000001"[..], &b"a b"[..]));
+        assert_eq!(dated("20050101000001 a b"), expected);
+        assert_eq!(dated("a b 20050101000000 20050101000001 20050101000002 UTC"), expected);
+        assert_eq!(dated("20050101000001"), None);
+        assert_eq!(dated("20050101000001 "), None);
+    }
+}
