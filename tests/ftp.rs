@@ -94,6 +94,8 @@ transcripts! {
     penalty_ends
     quit
     quit_during_transfer
+    rang
+    rang_arguments
     rate
     read_only
     refused_transfer

@@ -42,6 +42,7 @@ pub(super) enum Verb {
     Port,
     Pwd,
     Quit,
+    Rang,
     Rein,
     Rest,
     Retr,
@@ -86,7 +87,7 @@ impl Verb {
         matches!(self, Verb::Rmd | Verb::Rnfr | Verb::Rnto)
     }
 
-    /// Whether the verb begins where REST said.
+    /// Whether the verb is for the bytes that REST or RANG said.
     pub fn uses_restart(self) -> bool {
         matches!(self, Verb::Retr | Verb::Stor | Verb::Appe)
     }
@@ -119,7 +120,7 @@ pub(super) struct Row {
     pub login: bool,
     /// Whether it is answered while a transfer runs; the others wait until it is over.
     pub immediate: bool,
-    /// Whether a REST before it stays valid for the command after it. RFC 959 wants the
+    /// Whether a REST or RANG before it stays valid for the command after it. RFC 959 wants the
     /// transfer command next; clients set up the data connection in between.
     pub keeps_restart: bool,
     /// Its line in the reply to FEAT (RFC 2389).
@@ -186,6 +187,7 @@ pub(super) static TABLE: &[Row] = &[
     row("PROT", Verb::Unsupported, Optional).before_login(),
     row("PWD", Verb::Pwd, Absent),
     row("QUIT", Verb::Quit, Absent).before_login(),
+    row("RANG", Verb::Rang, Required).keeps_restart().feature("RANG STREAM"),
     row("REIN", Verb::Rein, Absent).before_login(),
     row("REST", Verb::Rest, Required).keeps_restart().feature("REST STREAM"),
     row("RETR", Verb::Retr, Required),

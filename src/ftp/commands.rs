@@ -45,6 +45,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Verb::Stor | Verb::Appe => self.store(argument, turn),
             Verb::Stou => self.store_unique(turn),
             Verb::Rest => self.restart_at(argument, turn),
+            Verb::Rang => self.select_range(argument, turn),
             Verb::Pasv => self.pasv(turn),
             Verb::Epsv => self.epsv(argument, turn),
             Verb::Port => self.data_port(address::port(argument), turn),

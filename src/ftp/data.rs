@@ -8,6 +8,7 @@ use super::facts::TimeVal;
 use super::glob;
 use super::line::Received;
 use super::list::{self, Format, without_options};
+use super::range::Range;
 use super::reply::{DataFault, Reply};
 use super::session::{DataPort, Session, Step, Then, Turn, Work};
 use super::transfer::{BYTES_A_POLL, Direction, Outcome, Progress, Scene, Transfer};
@@ -103,18 +104,22 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     pub(super) fn retrieve(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
-        let offset = core::mem::take(&mut self.restart);
+        let range = core::mem::take(&mut self.restart);
         if let Err(step) = self.admit(argument, Rights::READ, turn) {
             return step;
         }
-        let op = Op::Read { path: self.path.as_path(), offset };
+        let op = Op::Read { path: self.path.as_path(), offset: range.start() };
         let job = turn.start(op);
         let convert = self.is_ascii().then(Default::default);
-        self.start_transfer(job, Direction::Retrieve(convert), turn)
+        self.start_transfer(job, Direction::Retrieve(range, convert), turn)
     }
 
     pub(super) fn store(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
-        let (keep, needed) = match (self.verb, core::mem::take(&mut self.restart)) {
+        let range = core::mem::take(&mut self.restart);
+        if range.is_bounded() {
+            return self.reject(Reply::RangedStore, turn);
+        }
+        let (keep, needed) = match (self.verb, range.start()) {
             (Verb::Appe, 0) => (Keep::All, Rights::APPEND),
             (_, 0) => (Keep::Nothing, Rights::WRITE),
             (_, offset) => (Keep::Bytes(offset), Rights::WRITE),
@@ -135,7 +140,6 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let (date, micros) = (TimeVal(turn.server.date(turn.now)), turn.now.as_micros());
         // It fits: 14 digits, 16, and 4.
         let _ = write!(name, "{date}-{micros:x}-{:x}", self.peer.port());
-        self.restart = 0;
         self.store(name.as_bytes(), turn)
     }
 
@@ -327,15 +331,34 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     pub(super) fn restart_at(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
-        let reply = match number(argument.trim_ascii()) {
+        let reply = match number(argument.trim_ascii()).and_then(Range::starting_at) {
+            None => Reply::BadArgument("REST takes a number of bytes"),
             // An offset on the wire is meant (RFC 3659 section 5.1), not one in the file.
-            Some(1..) if self.is_ascii() => Reply::BadArgument("REST needs TYPE I"),
-            // Storage counts in signed 64 bits at the most.
-            Some(offset) if offset <= i64::MAX as u64 => {
-                self.restart = offset;
-                Reply::RestartAt(offset)
+            Some(range) if range != Range::WHOLE && self.is_ascii() => {
+                Reply::BadArgument("REST needs TYPE I")
             }
-            _ => Reply::BadArgument("REST takes a number of bytes"),
+            Some(range) => {
+                self.restart = range;
+                Reply::RestartAt(range.start())
+            }
+        };
+        self.reply(reply, turn)
+    }
+
+    /// RANG (draft-bryan-ftp-range-08 section 3): the first byte and the last. What is no range
+    /// takes back the one before.
+    pub(super) fn select_range(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        self.restart = Range::WHOLE;
+        let reply = match Range::parse(argument) {
+            None => Reply::BadArgument("RANG takes the first byte and the last, or 1 0"),
+            // As for REST.
+            Some(range) if range != Range::WHOLE && self.is_ascii() => {
+                Reply::BadArgument("RANG needs TYPE I")
+            }
+            Some(range) => {
+                self.restart = range;
+                Reply::Ranged(range)
+            }
         };
         self.reply(reply, turn)
     }

@@ -19,7 +19,8 @@
 //! is not served.
 //!
 //! RFC 959 (FTP), 1123 section 4.1 (corrections), 2389 (FEAT, OPTS), 2428 (EPRT, EPSV), 2577
-//! (security), 2640 (UTF-8 names, LANG), 3659 (SIZE, MDTM, MLST, MLSD, REST STREAM), 7151 (HOST).
+//! (security), 2640 (UTF-8 names, LANG), 3659 (SIZE, MDTM, MLST, MLSD, REST STREAM), 7151 (HOST);
+//! draft-bryan-ftp-range-08 (RANG).
 //!
 //! | file | what it is |
 //! |---|---|
@@ -31,7 +32,7 @@
 //! | `peers` | how many sessions an address has |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
 //! | `reply`, `report` | codes and texts; what STAT tells |
-//! | `list`, `facts`, `glob`, `ascii`, `path`, `address` | syntax |
+//! | `list`, `facts`, `glob`, `ascii`, `path`, `range`, `address` | syntax |
 
 mod access;
 mod address;
@@ -48,6 +49,7 @@ mod modify;
 mod parameters;
 mod path;
 mod peers;
+mod range;
 mod reply;
 mod report;
 mod session;

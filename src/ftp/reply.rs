@@ -10,6 +10,7 @@ use super::address::HostPort;
 use super::command::{Argument, Row, TABLE, Verb};
 use super::facts::{Facts, TimeVal};
 use super::line::IAC;
+use super::range::Range;
 use super::site;
 use crate::auth::{Rights, WELCOME_MAX};
 use crate::log::Escaped;
@@ -56,6 +57,7 @@ pub(super) enum Reply<'a> {
     // Intermediate.
     NeedPassword,
     RestartAt(u64),
+    Ranged(Range),
     NeedNewName,
     // Transient negative.
     TooManySessions,
@@ -87,6 +89,7 @@ pub(super) enum Reply<'a> {
     NotAFile,
     AsciiSize,
     UploadTooLarge { max: u64 },
+    RangedStore,
 }
 
 /// Why a transfer had no data connection.
@@ -147,7 +150,7 @@ impl Reply<'_> {
             Reply::Done(_) | Reply::Entry(..) => 250,
             Reply::Directory(_) | Reply::Made(_) => 257,
             Reply::NeedPassword => 331,
-            Reply::RestartAt(_) | Reply::NeedNewName => 350,
+            Reply::RestartAt(_) | Reply::Ranged(_) | Reply::NeedNewName => 350,
             Reply::TooManySessions | Reply::TooManyFromAddress | Reply::Idle => 421,
             Reply::ShuttingDown | Reply::TooManyFailures => 421,
             Reply::NoDataConnection { .. } | Reply::NotOpened { .. } => 425,
@@ -165,6 +168,8 @@ impl Reply<'_> {
             Reply::TooManyOfAccount | Reply::NoRoot => 530,
             Reply::NoRight | Reply::NotAFile | Reply::AsciiSize => 550,
             Reply::UploadTooLarge { .. } => 552,
+            // RFC 3659 section 5.2.
+            Reply::RangedStore => 554,
             Reply::Failed(error) => storage_code(error),
         }
     }
@@ -222,6 +227,7 @@ impl fmt::Display for Reply<'_> {
             Reply::RestartAt(offset) => {
                 return write!(f, "Restarting at {offset}; now RETR, STOR or APPE");
             }
+            Reply::Ranged(range) => return write!(f, "Next RETR: {range}"),
             Reply::UseProtocol(n) => return write!(f, "Network protocol not supported, use ({n})"),
             Reply::NotOpened { peer, port, ports: (first, last) } => {
                 return write!(
@@ -284,6 +290,7 @@ impl Reply<'_> {
             Reply::NoRoot => "The directory of this account cannot be entered",
             Reply::NoRight => "Permission denied: this account may not do that",
             Reply::NotAFile => "Not a plain file",
+            Reply::RangedStore => "RANG is for RETR; to store, REST says where to begin",
             Reply::AsciiSize => "SIZE is not known in TYPE A, use TYPE I",
             // These are written by `send` and `fmt`.
             Reply::Opening { .. }
@@ -306,6 +313,7 @@ impl Reply<'_> {
             | Reply::Entry(..)
             | Reply::Selected(_)
             | Reply::RestartAt(_)
+            | Reply::Ranged(_)
             | Reply::NoDataConnection { .. }
             | Reply::NotOpened { .. }
             | Reply::NoAnswer(_)

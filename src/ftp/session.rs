@@ -13,6 +13,7 @@ use super::facts::Facts;
 use super::line::{Line, Received};
 use super::list::Format;
 use super::path::PathBuf;
+use super::range::Range;
 use super::reply::Reply;
 use super::transfer::Transfer;
 use crate::auth::{AccountId, Authenticator, Rights};
@@ -68,8 +69,8 @@ pub struct Session<S: Storage, const N: usize> {
     pub(super) representation: Representation,
     /// What MLST and MLSD tell.
     pub(super) facts: Facts,
-    /// Where the next RETR, STOR or APPE begins (REST).
-    pub(super) restart: u64,
+    /// What of the file the next RETR, STOR or APPE is for (REST, RANG).
+    pub(super) restart: Range,
     pub(super) data: DataPort,
     /// EPSV ALL was said: nothing but EPSV may set up a data connection (RFC 2428 section 4).
     pub(super) epsv_all: bool,
@@ -197,7 +198,7 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
             renaming: false,
             representation: Representation::Default,
             facts: Facts::ALL,
-            restart: 0,
+            restart: Range::WHOLE,
             data: DataPort::Default,
             epsv_all: false,
             idle_timeout: Duration::ZERO,
@@ -397,7 +398,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             return self.reply(Reply::NotLoggedIn, turn);
         }
         if !row.keeps_restart && !row.verb.uses_restart() {
-            self.restart = 0;
+            self.restart = Range::WHOLE;
         }
         if row.verb != Verb::Rnto {
             self.renaming = false;
@@ -414,9 +415,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.execute(row, argument, turn)
     }
 
-    /// A REST or RNFR was for the command after it. If that is refused, it is not for the next.
+    /// A REST, RANG or RNFR was for the command after it. If that is refused, it is not for the next.
     fn forget(&mut self) {
-        self.restart = 0;
+        self.restart = Range::WHOLE;
         self.renaming = false;
     }
 

@@ -6,6 +6,7 @@ use core::task::Poll;
 use super::ascii::{Piece, ToStorage, ToWire};
 use super::glob;
 use super::list::{self, Format};
+use super::range::Range;
 use super::reply::DataFault;
 use crate::budget::Budget;
 use crate::service::Data;
@@ -29,8 +30,8 @@ pub(super) fn budget(rate: u64) -> Budget {
 /// Which way the data goes, and how it is converted on the way.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Direction {
-    /// RETR; with TYPE A converted.
-    Retrieve(Option<ToWire>),
+    /// RETR of these bytes; with TYPE A converted.
+    Retrieve(Range, Option<ToWire>),
     /// STOR and APPE; with TYPE A converted.
     Store(Option<ToStorage>),
     /// LIST, NLST and MLSD.
@@ -66,7 +67,7 @@ pub(super) struct Transfer<J> {
     stage: Stage,
     /// Bytes moved over the data connection so far.
     pub bytes: u64,
-    /// The size of the file in all, for RETR where storage knows it.
+    /// Bytes of the file that are to be moved, for RETR where storage knows it.
     pub size: Option<u64>,
     /// When the command came.
     pub started: Instant,
@@ -228,8 +229,8 @@ impl<J> Transfer<J> {
             Poll::Pending => Progress::Pending,
             Poll::Ready(Err(error)) => over(Outcome::Storage(error)),
             Poll::Ready(Ok(size)) => {
-                if let Direction::Retrieve(_) = self.direction {
-                    self.size = size;
+                if let Direction::Retrieve(range, _) = self.direction {
+                    self.size = size.map(|size| range.within(size));
                 }
                 self.stage = Stage::Asking;
                 self.progress = now;
@@ -245,7 +246,7 @@ impl<J> Transfer<J> {
         scene: Scene<'_>,
     ) -> Progress {
         match self.direction {
-            Direction::Retrieve(_) => self.retrieve(storage, stream, scene.allowance),
+            Direction::Retrieve(..) => self.retrieve(storage, stream, scene.allowance),
             Direction::Store(_) => self.store(storage, stream, scene),
             Direction::List(format) => self.list(storage, stream, format, scene),
         }
@@ -258,7 +259,9 @@ impl<J> Transfer<J> {
         stream: &mut dyn Stream,
         allowance: usize,
     ) -> Progress {
-        let Direction::Retrieve(convert) = &mut self.direction else { return Progress::Wait };
+        let Direction::Retrieve(range, convert) = &mut self.direction else {
+            return Progress::Wait;
+        };
         let mut moved = 0;
         while moved < allowance {
             let out = stream.writable();
@@ -266,8 +269,9 @@ impl<J> Transfer<J> {
                 return wait_or_broken(stream);
             }
             let turn = out.len().min(allowance - moved);
-            let out = out.get_mut(..turn).unwrap_or_default();
+            let out = range.room(self.bytes, out.get_mut(..turn).unwrap_or_default());
             let filled = match convert {
+                _ if out.is_empty() => Poll::Ready(Ok(0)),
                 None => storage.poll_read(&mut self.job, out),
                 Some(convert) => convert.fill(out, |out| storage.poll_read(&mut self.job, out)),
             };

@@ -323,6 +323,10 @@ fn feat_tells_the_truth() {
                     assert!(net.say(at, "REST 7").starts_with("350 "));
                     assert_eq!(fetch(net, at, "RETR a"), b"789");
                 }
+                "RANG STREAM" => {
+                    assert!(net.say(at, "RANG 2 5").starts_with("350 "));
+                    assert_eq!(fetch(net, at, "RETR a"), b"2345");
+                }
                 "MLST type*;size*;modify*;perm*;unique*;UNIX.mode*;" => {
                     let facts = "type=file;size=10;modify=20261121123456;perm=adfrw;unique=1;";
                     let reply = format!("250-Facts:\r\n {facts} /a\r\n250 End\r\n");
