@@ -66,6 +66,8 @@ transcripts! {
     half_closed
     half_closed_no_data
     half_closed_transfer
+    hash
+    hash_waits
     help
     host_lang_clnt_csid
     http_post
@@ -107,6 +109,7 @@ transcripts! {
     retr_breaks
     retr_half_open
     shutdown_deadline
+    shutdown_hash
     shutdown_idle
     shutdown_transfer
     site
@@ -128,4 +131,5 @@ transcripts! {
     user_names
     welcome
     wrong_password
+    xcrc
 }

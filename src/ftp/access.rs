@@ -4,6 +4,7 @@ use core::task::Poll;
 
 use super::command;
 use super::facts::Facts;
+use super::hash::Algorithm;
 use super::path::PathBuf;
 use super::reply::Reply;
 use super::session::{LOGINS_MAX, Representation, Session, Step, Turn, Work};
@@ -117,6 +118,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.log_out(turn.accounts);
         self.representation = Representation::Default;
         self.facts = Facts::ALL;
+        self.algorithm = Algorithm::Sha256;
         self.epsv_all = false;
         self.idle_timeout = turn.server.config.idle_timeout;
         self.reply(Reply::Ready, turn);

@@ -5,6 +5,7 @@
 
 use core::fmt;
 
+use super::hash::Algorithm;
 use Argument::{Absent, Optional, Required};
 
 /// What a command does. Several verbs may mean the same (`XPWD` is `PWD`).
@@ -16,6 +17,8 @@ pub(super) enum Verb {
     Appe,
     Avbl,
     Cdup,
+    /// XCRC and the like.
+    Checksum(Algorithm),
     Clnt,
     Csid,
     Cwd,
@@ -23,6 +26,7 @@ pub(super) enum Verb {
     Eprt,
     Epsv,
     Feat,
+    Hash,
     Help,
     Host,
     Lang,
@@ -89,7 +93,7 @@ impl Verb {
 
     /// Whether the verb is for the bytes that REST or RANG said.
     pub fn uses_restart(self) -> bool {
-        matches!(self, Verb::Retr | Verb::Stor | Verb::Appe)
+        matches!(self, Verb::Retr | Verb::Stor | Verb::Appe | Verb::Hash)
     }
 }
 
@@ -166,6 +170,7 @@ pub(super) static TABLE: &[Row] = &[
     row("EPRT", Verb::Eprt, Required).keeps_restart().feature("EPRT"),
     row("EPSV", Verb::Epsv, Optional).keeps_restart().feature("EPSV"),
     row("FEAT", Verb::Feat, Absent).before_login(),
+    row("HASH", Verb::Hash, Required).feature("HASH"),
     row("HELP", Verb::Help, Optional).before_login(),
     row("HOST", Verb::Host, Required).before_login().feature("HOST"),
     row("LANG", Verb::Lang, Optional).before_login().feature("LANG EN*"),
@@ -204,11 +209,15 @@ pub(super) static TABLE: &[Row] = &[
     row("SYST", Verb::Syst, Absent).before_login(),
     row("TYPE", Verb::Type, Required),
     row("USER", Verb::User, Required).before_login(),
+    row("XCRC", Verb::Checksum(Algorithm::Crc32), Required).feature("XCRC"),
     row("XCUP", Verb::Cdup, Absent),
     row("XCWD", Verb::Cwd, Required),
+    row("XMD5", Verb::Checksum(Algorithm::Md5), Required).feature("XMD5"),
     row("XMKD", Verb::Mkd, Required),
     row("XPWD", Verb::Pwd, Absent),
     row("XRMD", Verb::Rmd, Required),
+    row("XSHA1", Verb::Checksum(Algorithm::Sha1), Required).feature("XSHA1"),
+    row("XSHA256", Verb::Checksum(Algorithm::Sha256), Required).feature("XSHA256"),
 ];
 
 /// Why a line is no command.
@@ -274,11 +283,12 @@ mod tests {
 
     #[test]
     fn the_readme_names_every_verb() {
+        let is_of_a_verb = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
         let readme = include_str!("../../README.md");
         let section = readme.split("## Commands").nth(1).unwrap().split("\n## ").next().unwrap();
         let mut named: std::vec::Vec<_> = section
             .split('`')
-            .filter(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase()))
+            .filter(|word| !word.is_empty() && word.bytes().all(is_of_a_verb))
             .collect();
         named.sort_unstable();
         let verbs: std::vec::Vec<_> = TABLE.iter().map(|row| row.name).collect();

@@ -45,6 +45,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Verb::Stor | Verb::Appe => self.store(argument, turn),
             Verb::Stou => self.store_unique(turn),
             Verb::Rest => self.restart_at(argument, turn),
+            Verb::Hash => self.hash_range(argument, turn),
+            Verb::Checksum(algorithm) => self.checksum(algorithm, argument, turn),
             Verb::Rang => self.select_range(argument, turn),
             Verb::Pasv => self.pasv(turn),
             Verb::Epsv => self.epsv(argument, turn),
@@ -52,7 +54,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Verb::Eprt => self.data_port(address::eprt(argument), turn),
             Verb::Type => self.represent(argument, turn),
             Verb::Opts => self.options(argument, turn),
-            Verb::Feat => self.reply(Reply::Features(self.facts), turn),
+            Verb::Feat => self.reply(Reply::Features(self.facts, self.algorithm), turn),
             Verb::Acct
             | Verb::Allo
             | Verb::Clnt

@@ -212,17 +212,26 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if transfer.is_opening() {
             return None;
         }
-        let immediate = match self.line.receive(turn.control) {
+        self.command_meanwhile(turn, |row, argument| match row.verb {
+            // STAT of a path is for between transfers (RFC 959 section 4.1.3).
+            Verb::Stat => argument.is_empty(),
+            _ => row.immediate,
+        })
+    }
+
+    /// A line that came while a command is carried out, if it is one that does not wait.
+    pub(super) fn command_meanwhile(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        answered: fn(&Row, &[u8]) -> bool,
+    ) -> Option<Step> {
+        let answered = match self.line.receive(turn.control) {
             Received::Part => return None,
             Received::TooLong => false,
-            Received::Line => match command::parse(self.line.peek()) {
-                // STAT of a path is for between transfers (RFC 959 section 4.1.3).
-                Ok((Row { verb: Verb::Stat, .. }, path)) => path.is_empty(),
-                Ok((row, _)) => row.immediate,
-                Err(_) => false,
-            },
+            Received::Line => command::parse(self.line.peek())
+                .is_ok_and(|(row, argument)| answered(row, argument)),
         };
-        if immediate {
+        if answered {
             self.active = turn.now;
             return Some(self.command(turn));
         }
@@ -320,11 +329,13 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.done(reply, turn);
     }
 
-    /// ABOR (RFC 959 section 4.1.3): the transfer gets its 426, then ABOR its 226; without a
-    /// transfer there is only the 226.
+    /// ABOR (RFC 959 section 4.1.3): the transfer, or the hash, gets its 426, then ABOR its 226;
+    /// without one there is only the 226.
     pub(super) fn abort(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        if let Work::Transfer(..) = self.work {
-            self.end_transfer(Reply::Aborted("Transfer aborted"), turn);
+        match self.work {
+            Work::Transfer(..) => self.end_transfer(Reply::Aborted("Transfer aborted"), turn),
+            Work::Hash(..) => self.abort_hash(turn),
+            _ => {}
         }
         self.reply(Reply::AbortDone, turn);
         self.drop_data(turn)

@@ -10,6 +10,7 @@
 //!           | | | +-- 227, 229 -- Passive <-+ PASV, EPSV: the network picks a port
 //!           | | +---- 230, 530 -- Login <---+ PASS: the authenticator is asked
 //!           | +------ 2xx, 5xx -- Single <--+ MKD, DELE, SIZE, ...: storage is asked
+//!           | +---- 213, 250 -- Hash <----+ HASH, XCRC, ...: a slice at a time
 //!           +-- 226, 4xx -- Transfer <- 150 + RETR, STOR, LIST, ...
 //! ```
 //!
@@ -20,7 +21,7 @@
 //!
 //! RFC 959 (FTP), 1123 section 4.1 (corrections), 2389 (FEAT, OPTS), 2428 (EPRT, EPSV), 2577
 //! (security), 2640 (UTF-8 names, LANG), 3659 (SIZE, MDTM, MLST, MLSD, REST STREAM), 7151 (HOST);
-//! draft-bryan-ftp-range-08 (RANG).
+//! draft-bryan-ftp-range-08 (RANG), draft-bryan-ftpext-hash-02 (HASH).
 //!
 //! | file | what it is |
 //! |---|---|
@@ -29,6 +30,7 @@
 //! | `session` | the server-PI: a session from one line to the next |
 //! | `commands` | from a row to what the command does |
 //! | `access`, `parameters`, `data`, `files`, `modify`, `site` | what the commands do |
+//! | `hash` | checksums of files |
 //! | `peers` | how many sessions an address has |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
 //! | `reply`, `report` | codes and texts; what STAT tells |
@@ -43,6 +45,7 @@ mod data;
 mod facts;
 mod files;
 mod glob;
+mod hash;
 mod line;
 mod list;
 mod modify;

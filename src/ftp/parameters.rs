@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use super::address::{self, AddressError, protocol};
 use super::command::number;
 use super::facts::Facts;
+use super::hash::Algorithm;
 use super::list::without_options;
 use super::reply::{DataFault, Reply};
 use super::report::{Report, Running};
@@ -134,10 +135,22 @@ impl<S: Storage, const N: usize> Session<S, N> {
         } else if name.eq_ignore_ascii_case(b"MLST") {
             self.facts = Facts::parse(options.trim_ascii());
             Reply::Selected(self.facts)
+        } else if name.eq_ignore_ascii_case(b"HASH") {
+            self.select_algorithm(options.trim_ascii())
         } else {
             Reply::BadArgument("There is no such option")
         };
         self.reply(reply, turn)
+    }
+
+    /// OPTS HASH (draft-bryan-ftpext-hash-02 section 3.2); without a name it only tells.
+    fn select_algorithm(&mut self, name: &[u8]) -> Reply<'static> {
+        match Algorithm::find(name) {
+            Some(algorithm) => self.algorithm = algorithm,
+            None if name.is_empty() => {}
+            None => return Reply::BadArgument("Unknown algorithm, selection not changed"),
+        }
+        Reply::Ok(self.algorithm.name())
     }
 
     pub(super) fn status(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {

@@ -9,6 +9,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::address::HostPort;
 use super::command::{Argument, Row, TABLE, Verb};
 use super::facts::{Facts, TimeVal};
+use super::hash::{Algorithm, Sum};
 use super::line::IAC;
 use super::range::Range;
 use super::site;
@@ -28,7 +29,7 @@ pub(super) enum Reply<'a> {
     // Completion.
     Ok(&'a str),
     Superfluous,
-    Features(Facts),
+    Features(Facts, Algorithm),
     Help,
     HelpOn(&'static Row),
     StatusBegins,
@@ -36,6 +37,8 @@ pub(super) enum Reply<'a> {
     Facts { size: u64 },
     Modified(Timestamp),
     Dated(Timestamp, Path<'a>),
+    Hashed { algorithm: Algorithm, first: u64, last: u64, sum: &'a Sum, path: Path<'a> },
+    Checksum(&'a Sum),
     SiteHelp,
     IdleTimeout { now: u64, max: u64 },
     WhoBegins,
@@ -109,7 +112,7 @@ impl Reply<'_> {
         let mut text = Text(control);
         // Text never fails: what does not fit is the caller's fault and cut off.
         let _ = match self {
-            Reply::Features(facts) => features(&mut text, facts),
+            Reply::Features(facts, algorithm) => features(&mut text, facts, algorithm),
             Reply::Entry(path, entry, facts, rights) => {
                 machine_entry(&mut text, path, &entry, facts, rights)
             }
@@ -121,6 +124,7 @@ impl Reply<'_> {
                 greet(&mut text, self.code(), welcome).and_then(|()| self.line(&mut text))
             }
             Reply::StatusBegins | Reply::WhoBegins => write!(text, "{}-{self}\r\n", self.code()),
+            Reply::Hashed { path, .. } => hashed(&mut text, self, path),
             _ => self.line(&mut text),
         };
     }
@@ -136,9 +140,10 @@ impl Reply<'_> {
             Reply::Opening { .. } | Reply::OpeningUnique(_) => 150,
             Reply::Ok(_) | Reply::Selected(_) | Reply::IdleTimeout { .. } => 200,
             Reply::Superfluous => 202,
-            Reply::Features(_) | Reply::WhoBegins | Reply::WhoEnds => 211,
+            Reply::Features(..) | Reply::WhoBegins | Reply::WhoEnds => 211,
             Reply::StatusBegins | Reply::StatusEnds => 212,
             Reply::Facts { .. } | Reply::Modified(_) | Reply::Dated(..) => 213,
+            Reply::Hashed { .. } => 213,
             Reply::Help | Reply::HelpOn(_) | Reply::SiteHelp => 214,
             Reply::System => 215,
             Reply::Ready | Reply::HostKnown => 220,
@@ -147,7 +152,7 @@ impl Reply<'_> {
             Reply::Passive(..) => 227,
             Reply::ExtendedPassive(_) => 229,
             Reply::LoggedIn { .. } => 230,
-            Reply::Done(_) | Reply::Entry(..) => 250,
+            Reply::Done(_) | Reply::Entry(..) | Reply::Checksum(_) => 250,
             Reply::Directory(_) | Reply::Made(_) => 257,
             Reply::NeedPassword => 331,
             Reply::RestartAt(_) | Reply::Ranged(_) | Reply::NeedNewName => 350,
@@ -209,6 +214,10 @@ impl fmt::Display for Reply<'_> {
             Reply::Selected(facts) => return write!(f, "MLST OPTS{facts}"),
             Reply::Facts { size } => return write!(f, "{size}"),
             Reply::Dated(date, _) => return write!(f, "Modify={}", TimeVal(date)),
+            Reply::Hashed { algorithm, first, last, sum, .. } => {
+                return write!(f, "{} {first}-{last} {sum:x}", algorithm.name());
+            }
+            Reply::Checksum(sum) => return write!(f, "{sum:X}"),
             Reply::Modified(date) => return write!(f, "{}", TimeVal(date)),
             Reply::HelpOn(row) => return help_on(f, row),
             Reply::SiteHelp => return site_help(f),
@@ -227,7 +236,7 @@ impl fmt::Display for Reply<'_> {
             Reply::RestartAt(offset) => {
                 return write!(f, "Restarting at {offset}; now RETR, STOR or APPE");
             }
-            Reply::Ranged(range) => return write!(f, "Next RETR: {range}"),
+            Reply::Ranged(range) => return write!(f, "Next RETR or HASH: {range}"),
             Reply::UseProtocol(n) => return write!(f, "Network protocol not supported, use ({n})"),
             Reply::NotOpened { peer, port, ports: (first, last) } => {
                 return write!(
@@ -290,13 +299,13 @@ impl Reply<'_> {
             Reply::NoRoot => "The directory of this account cannot be entered",
             Reply::NoRight => "Permission denied: this account may not do that",
             Reply::NotAFile => "Not a plain file",
-            Reply::RangedStore => "RANG is for RETR; to store, REST says where to begin",
+            Reply::RangedStore => "RANG is for RETR and HASH; to store, REST says where to begin",
             Reply::AsciiSize => "SIZE is not known in TYPE A, use TYPE I",
             // These are written by `send` and `fmt`.
             Reply::Opening { .. }
             | Reply::OpeningUnique(_)
             | Reply::Ok(_)
-            | Reply::Features(_)
+            | Reply::Features(..)
             | Reply::Help
             | Reply::HelpOn(_)
             | Reply::SiteHelp
@@ -305,6 +314,8 @@ impl Reply<'_> {
             | Reply::Facts { .. }
             | Reply::Modified(_)
             | Reply::Dated(..)
+            | Reply::Hashed { .. }
+            | Reply::Checksum(_)
             | Reply::Passive(..)
             | Reply::ExtendedPassive(_)
             | Reply::Done(_)
@@ -336,7 +347,7 @@ fn storage_text(error: Error) -> &'static str {
         Error::IsADirectory => "Is a directory",
         Error::NotEmpty => "Directory not empty",
         Error::BadName => "File name not allowed",
-        Error::BadOffset => "Restart offset lies past the end of the file",
+        Error::BadOffset => "The offset lies past the end of the file",
         Error::Full => "No space left",
         Error::OverQuota => "Quota exceeded",
         Error::Busy => "Busy, try again",
@@ -376,14 +387,21 @@ fn site_help(f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 /// RFC 2389 section 3.2: a line for each feature, indented by one space.
-fn features(text: &mut Text<'_>, facts: Facts) -> fmt::Result {
+fn features(text: &mut Text<'_>, facts: Facts, algorithm: Algorithm) -> fmt::Result {
     text.write_str("211-Features:\r\n")?;
     for row in TABLE {
         let Some(line) = row.feature else { continue };
         write!(text, " {line}")?;
-        if row.verb == Verb::Mlst {
-            text.write_char(' ')?;
-            facts.write_feature(text)?;
+        match row.verb {
+            Verb::Mlst => {
+                text.write_char(' ')?;
+                facts.write_feature(text)?;
+            }
+            Verb::Hash => {
+                text.write_char(' ')?;
+                algorithm.write_feature(text)?;
+            }
+            _ => {}
         }
         text.write_str("\r\n")?;
     }
@@ -434,6 +452,13 @@ fn machine_entry(
 /// The reply to MFMT and MFF (draft-somers-ftp-mfxx section 3).
 fn dated(text: &mut Text<'_>, date: Timestamp, path: Path<'_>) -> fmt::Result {
     write!(text, "213 Modify={}; ", TimeVal(date))?;
+    text.write_doubling(path.as_bytes(), &[IAC]);
+    text.write_str("\r\n")
+}
+
+/// The reply to HASH (draft-bryan-ftpext-hash-02 section 3).
+fn hashed(text: &mut Text<'_>, reply: Reply<'_>, path: Path<'_>) -> fmt::Result {
+    write!(text, "{} {reply} ", reply.code())?;
     text.write_doubling(path.as_bytes(), &[IAC]);
     text.write_str("\r\n")
 }

@@ -10,6 +10,7 @@ use heapless::Vec;
 use super::Server;
 use super::command::{self, Malformed, Verb};
 use super::facts::Facts;
+use super::hash::{Algorithm, Hashing};
 use super::line::{Line, Received};
 use super::list::Format;
 use super::path::PathBuf;
@@ -69,7 +70,9 @@ pub struct Session<S: Storage, const N: usize> {
     pub(super) representation: Representation,
     /// What MLST and MLSD tell.
     pub(super) facts: Facts,
-    /// What of the file the next RETR, STOR or APPE is for (REST, RANG).
+    /// What HASH computes.
+    pub(super) algorithm: Algorithm,
+    /// What of the file the next RETR, STOR, APPE or HASH is for (REST, RANG).
     pub(super) restart: Range,
     pub(super) data: DataPort,
     /// EPSV ALL was said: nothing but EPSV may set up a data connection (RFC 2428 section 4).
@@ -100,6 +103,8 @@ pub(super) enum Work<J> {
     Status(J),
     /// Lists the sessions, from that number on; [`super::Ftp`] does, which knows them.
     Who(SessionId),
+    /// Computes a checksum.
+    Hash(Hashing<J>),
     /// Moves data.
     Transfer(Transfer<J>),
     /// The last reply is said.
@@ -198,6 +203,7 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
             renaming: false,
             representation: Representation::Default,
             facts: Facts::ALL,
+            algorithm: Algorithm::Sha256,
             restart: Range::WHOLE,
             data: DataPort::Default,
             epsv_all: false,
@@ -223,6 +229,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.log_out(accounts);
         match core::mem::replace(&mut self.work, Work::Closing) {
             Work::Single(job, _) | Work::Status(job) => server.storage.cancel(job),
+            Work::Hash(hashing) => hashing.cancel(&mut server.storage),
             Work::Transfer(transfer) => {
                 warn!("{} {}: cut off with its session", self.peer, self.verb);
                 transfer.cancel(&mut server.storage);
@@ -299,6 +306,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Work::Single(..) => self.single(turn),
             Work::Status(..) => self.list_status(turn),
             Work::Who(_) => Step::Leave(Action::Yield),
+            Work::Hash(..) => self.hash(turn),
             Work::Transfer(..) => self.transfer(turn),
             Work::Closing => Step::Leave(Action::Close),
         }
@@ -403,7 +411,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if row.verb != Verb::Rnto {
             self.renaming = false;
         }
-        if !matches!(self.work, Work::Transfer(..)) {
+        if !matches!(self.work, Work::Transfer(..) | Work::Hash(..)) {
             self.verb = row.verb;
         }
         if row.verb == Verb::Pass && self.rights.is_none() && !self.user.is_empty() {

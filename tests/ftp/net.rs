@@ -164,6 +164,8 @@ pub struct Net<'s, 'd> {
     pub refusal: Option<DataError>,
     /// Polls sessions that have nothing to do, too: that must change nothing.
     pub restless: bool,
+    /// The most bytes that a poll of a session has read from storage.
+    pub most_read: u64,
 }
 
 /// Runs `test` with a server, and checks that nothing is left of it afterwards.
@@ -186,6 +188,7 @@ pub fn with_net(setup: Setup, test: impl FnOnce(&mut Net<'_, '_>)) {
         port: 50_000,
         refusal: None,
         restless: false,
+        most_read: 0,
     };
     test(&mut net);
     net.end();
@@ -237,12 +240,13 @@ impl Net<'_, '_> {
         while chain < CHAIN_MAX {
             let client = &mut self.clients[at];
             let Some(id) = client.id else { return moved };
-            let ready = self.ftp.storage().ready;
+            let (ready, read) = (self.ftp.storage().ready, self.ftp.storage().read);
             let broken = client.control.status() == Status::Broken;
             let unread = client.control.unread();
             let io = Io { control: &mut client.control, data: client.data.lend() };
             let action = self.ftp.poll(id, io, self.now);
             moved |= self.ftp.storage().ready != ready;
+            self.most_read = self.most_read.max(self.ftp.storage().read - read);
             // Clients are confused by a reply that comes in pieces.
             assert!(client.control.is_at_line_end(), "half a reply is queued");
             assert!(!broken || action == Action::Close, "{action:?} after a reset");
@@ -337,6 +341,13 @@ impl Net<'_, '_> {
     }
 
     // Time.
+
+    /// Runs for some turns.
+    pub fn turns(&mut self, count: usize) {
+        for _ in 0..count {
+            self.turn();
+        }
+    }
 
     /// Runs until nothing moves, while the clock stands still.
     pub fn settle(&mut self) {

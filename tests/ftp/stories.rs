@@ -323,6 +323,25 @@ fn feat_tells_the_truth() {
                     assert!(net.say(at, "REST 7").starts_with("350 "));
                     assert_eq!(fetch(net, at, "RETR a"), b"789");
                 }
+                "HASH SHA-256*;SHA-1;MD5;CRC32;" => {
+                    for name in ["SHA-1", "MD5", "CRC32", "SHA-256"] {
+                        let selected = format!("200 {name}\r\n");
+                        assert_eq!(net.say(at, &format!("OPTS HASH {name}")), selected);
+                        let hashed = net.say(at, "HASH a");
+                        assert!(hashed.starts_with(&format!("213 {name} 0-9 ")), "{hashed}");
+                    }
+                }
+                "XCRC" => assert_eq!(net.say(at, "XCRC a"), "250 A684C7C6\r\n"),
+                "XMD5" | "XSHA1" | "XSHA256" => {
+                    let checksum = net.say(at, &format!("{feature} \"a\" 0 10"));
+                    let digits = match feature {
+                        "XMD5" => 32,
+                        "XSHA1" => 40,
+                        _ => 64,
+                    };
+                    assert!(checksum.starts_with("250 "), "{checksum}");
+                    assert_eq!(checksum.trim_end().len(), 4 + digits);
+                }
                 "RANG STREAM" => {
                     assert!(net.say(at, "RANG 2 5").starts_with("350 "));
                     assert_eq!(fetch(net, at, "RETR a"), b"2345");
@@ -456,7 +475,7 @@ fn listings_of_hostile_names() {
 #[test]
 fn killed_at_every_byte() {
     let script: &[u8] = b"USER anna\r\nPASS secret\r\nTYPE I\r\nREST 3\r\nSTOR old\r\nRNFR old\r\n\
-        RNTO new\r\nRETR new\r\nLIST\r\nABOR\r\nAPPE new\r\nNOOP\r\nDELE new\r\nQUIT\r\n";
+        RNTO new\r\nHASH new\r\nXMD5 new 1 5\r\nRETR new\r\nLIST\r\nABOR\r\nAPPE new\r\nNOOP\r\nDELE new\r\nQUIT\r\n";
     for victim in ["control", "control FIN", "data"] {
         for killed_at in 0..script.len() {
             with_net(Setup { sessions: 1, ..Setup::default() }, |net| {
@@ -490,6 +509,81 @@ fn killed_at_every_byte() {
             });
         }
     }
+}
+
+/// Bytes that a poll may hash.
+const SLICE: u64 = 16 * 1024;
+
+/// A hash that takes its time takes no time from the others, and ends when its client wants.
+#[test]
+fn a_large_file_is_hashed_in_slices() {
+    with_net(Setup::default(), |net| {
+        net.ftp.storage().zeros = 200 << 30;
+        let (hashing, other) = (logged_in(net), logged_in(net));
+        net.clients[hashing].control.send(b"HASH zeros\r\n");
+        net.turns(100);
+        for turn in 0..200 {
+            net.clients[other].control.send(b"NOOP\r\n");
+            net.turns(4);
+            assert_eq!(net.clients[other].take_replies(), "200 OK\r\n", "{turn}");
+        }
+        assert_eq!(net.clients[hashing].take_replies(), "");
+        let hashed = net.ftp.storage().read;
+        assert!(hashed > 800 * SLICE, "{hashed} bytes in 900 turns");
+        // More of the same does not make a poll longer.
+        net.clients[hashing].control.send(&b"ABOR\r\nHASH zeros\r\n".repeat(20));
+        net.turns(100);
+        assert_eq!(net.say(hashing, "ABOR").matches("426 Hash aborted\r\n226 ").count(), 21);
+        net.ftp.storage().zeros = 10_000;
+        net.send(hashing, &b"XCRC zeros\r\n".repeat(40));
+        assert_eq!(net.clients[hashing].take_replies().matches("250 ").count(), 40);
+        assert_eq!(net.most_read, SLICE);
+    });
+}
+
+#[test]
+fn sums_of_large_files() {
+    with_net(Setup::default(), |net| {
+        let at = logged_in(net);
+        net.ftp.storage().zeros = 4 << 20;
+        let whole = "bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8";
+        assert_eq!(net.say(at, "HASH zeros"), format!("213 SHA-256 0-4194303 {whole} /zeros\r\n"));
+        // The last bytes that a file may have.
+        net.ftp.storage().zeros = i64::MAX as u64;
+        let some = "541b3e9daa09b20bf85fa273e5cbd3e80185aa4ec298e765db87742b70138a53";
+        for first in [5_000_000_000, i64::MAX as u64 - 1000] {
+            let last = first + 999;
+            assert!(net.say(at, &format!("RANG {first} {last}")).starts_with("350 "));
+            let reply = format!("213 SHA-256 {first}-{last} {some} /zeros\r\n");
+            assert_eq!(net.say(at, "HASH zeros"), reply);
+            let command = format!("XCRC zeros {first} {}", first + 1000);
+            assert_eq!(net.say(at, &command), "250 060B1780\r\n");
+        }
+        assert!(net.say(at, "RANG 4294967290 4294967299").starts_with("350 "));
+        assert_eq!(fetch(net, at, "RETR zeros"), [0; 10]);
+    });
+}
+
+/// What was read is hashed, and that is told. Where it cannot be told, it must be what was asked for.
+#[test]
+fn a_file_changes_while_it_is_hashed() {
+    with_net(Setup::default(), |net| {
+        let at = logged_in(net);
+        net.say(at, "OPTS HASH CRC32");
+        for (command, size, reply) in [
+            ("HASH zeros", 50_000, "213 CRC32 0-49999 16b7b325 /zeros\r\n"),
+            ("HASH zeros", 150_000, "213 CRC32 0-149999 987885dd /zeros\r\n"),
+            ("XCRC zeros 0 100000", 50_000, "554 The offset lies past the end of the file\r\n"),
+        ] {
+            net.ftp.storage().zeros = 100_000;
+            net.clients[at].control.send(format!("{command}\r\n").as_bytes());
+            net.turns(3);
+            assert_eq!(net.clients[at].take_replies(), "");
+            net.ftp.storage().zeros = size;
+            net.settle();
+            assert_eq!(net.clients[at].take_replies(), reply);
+        }
+    });
 }
 
 /// Every cut of an upload, with FIN apart and FIN in the last segment.

@@ -37,18 +37,46 @@ pub struct Watched<'d> {
     pub failure: Option<Error>,
     /// Everything waits.
     pub held: bool,
+    /// The size of the file `/zeros`, which takes no memory; if 0, there is none.
+    pub zeros: u64,
     /// Jobs that were started and have not ended.
     pub live: usize,
     /// Polls that were ready: so the network sees that there is progress.
     pub ready: u64,
+    /// Bytes that were read.
+    pub read: u64,
 }
 
-/// A job of the disk; `None` when it has ended.
-pub struct Job(Option<ram::Job>);
+/// A job of the disk, or the place in `/zeros` of one that reads that; `None` when it has ended.
+pub struct Job(Option<Inner>);
+
+enum Inner {
+    Disk(ram::Job),
+    Zeros(u64),
+}
+
+impl Job {
+    /// The job of the disk, for what is not done to `/zeros`.
+    fn on_disk(&mut self) -> &mut ram::Job {
+        match self.0.as_mut().expect("a job that has not ended") {
+            Inner::Disk(job) => job,
+            Inner::Zeros(_) => panic!("only RETR and HASH are for /zeros"),
+        }
+    }
+}
 
 impl<'d> Watched<'d> {
     pub fn new(disk: RamDisk<'d>) -> Self {
-        Self { disk, faults: Faults::default(), failure: None, held: false, live: 0, ready: 0 }
+        Self {
+            disk,
+            faults: Faults::default(),
+            failure: None,
+            held: false,
+            zeros: 0,
+            live: 0,
+            ready: 0,
+            read: 0,
+        }
     }
 
     /// What happens to a poll instead of what was to happen.
@@ -139,16 +167,22 @@ impl Storage for Watched<'_> {
         if let Some(error) = self.error() {
             return Err(error);
         }
-        let job = self.disk.start(op, now)?;
+        let job = match op {
+            Op::Read { path, offset } if self.zeros > 0 && path.as_bytes() == b"/zeros" => {
+                Inner::Zeros(offset)
+            }
+            op => Inner::Disk(self.disk.start(op, now)?),
+        };
         self.live += 1;
         Ok(Job(Some(job)))
     }
 
     fn poll_open(&mut self, job: &mut Job) -> Poll<Result<Option<u64>, Error>> {
         let job = job.0.as_mut().expect("a job that has not ended");
-        match self.fault() {
-            Some(fault) => fault,
-            None => self.disk.poll_open(job),
+        match (self.fault(), job) {
+            (Some(fault), _) => fault,
+            (None, Inner::Disk(job)) => self.disk.poll_open(job),
+            (None, Inner::Zeros(_)) => Poll::Ready(Ok(Some(self.zeros))),
         }
     }
 
@@ -156,15 +190,25 @@ impl Storage for Watched<'_> {
         assert!(!buf.is_empty(), "a read into nothing");
         let job = job.0.as_mut().expect("a job that has not ended");
         let n = self.length(buf.len());
-        match self.fault() {
-            Some(fault) => fault,
-            None => self.disk.poll_read(job, &mut buf[..n]),
+        let read = match (self.fault(), job) {
+            (Some(fault), _) => fault,
+            (None, Inner::Disk(job)) => self.disk.poll_read(job, &mut buf[..n]),
+            (None, Inner::Zeros(at)) => {
+                let n = self.zeros.saturating_sub(*at).min(n as u64);
+                buf[..n as usize].fill(0);
+                *at += n;
+                Poll::Ready(Ok(n as usize))
+            }
+        };
+        if let Poll::Ready(Ok(n)) = read {
+            self.read += n as u64;
         }
+        read
     }
 
     fn poll_write(&mut self, job: &mut Job, buf: &[u8]) -> Poll<Result<usize, Error>> {
         assert!(!buf.is_empty(), "a write of nothing");
-        let job = job.0.as_mut().expect("a job that has not ended");
+        let job = job.on_disk();
         let n = self.length(buf.len());
         match self.fault() {
             Some(fault) => fault,
@@ -175,7 +219,7 @@ impl Storage for Watched<'_> {
     }
 
     fn poll_entry<'a>(&'a mut self, job: &'a mut Job) -> Poll<Result<Option<Entry<'a>>, Error>> {
-        let job = job.0.as_mut().expect("a job that has not ended");
+        let job = job.on_disk();
         match self.fault() {
             Some(fault) => fault,
             None => self.disk.poll_entry(job),
@@ -185,13 +229,18 @@ impl Storage for Watched<'_> {
     fn poll_finish(&mut self, job: &mut Job) -> Poll<Result<u64, Error>> {
         let mut inner = job.0.take().expect("a job that has not ended");
         let fault = self.fault();
-        let result = fault.unwrap_or_else(|| self.disk.poll_finish(&mut inner));
+        let result = fault.unwrap_or_else(|| match &mut inner {
+            Inner::Disk(inner) => self.disk.poll_finish(inner),
+            Inner::Zeros(_) => Poll::Ready(Ok(0)),
+        });
         match (result, fault) {
             (Poll::Pending, _) => job.0 = Some(inner),
             (Poll::Ready(_), None) => self.live -= 1,
             (Poll::Ready(_), Some(_)) => {
                 self.live -= 1;
-                self.disk.cancel(inner);
+                if let Inner::Disk(inner) = inner {
+                    self.disk.cancel(inner);
+                }
             }
         }
         result
@@ -199,6 +248,8 @@ impl Storage for Watched<'_> {
 
     fn cancel(&mut self, job: Job) {
         self.live -= 1;
-        self.disk.cancel(job.0.expect("a job that has not ended"));
+        if let Inner::Disk(job) = job.0.expect("a job that has not ended") {
+            self.disk.cancel(job);
+        }
     }
 }
