@@ -222,7 +222,7 @@ impl<J> Hashing<J> {
     /// The last byte that was hashed. The hash of an empty file is that of byte 0 to byte 0:
     /// the last one may not be less than the first (section 3).
     fn last(&self) -> u64 {
-        self.range.start() + self.bytes.saturating_sub(1)
+        self.range.start().saturating_add(self.bytes.saturating_sub(1))
     }
 }
 
@@ -317,11 +317,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
 }
 
 /// The argument of XCRC and the like: a path, and perhaps the first byte and the one behind the
-/// last, as ProFTPD has it. One number alone is the end to some servers and the start to others,
-/// so it is refused, as ProFTPD does.
+/// last, as ProFTPD's mod_digest and DrFTPD have it. One number alone is the end to GlobalSCAPE's
+/// servers, who made XCRC up, and the start to others, so mod_digest refuses it, and so do we.
 ///
-/// GlobalSCAPE, who made XCRC up, and others put the path in double quotes; other clients send
-/// it as it is. Then two numbers at the end are no part of it, but anything else is.
+/// Some clients put the path in double quotes, as GlobalSCAPE does, others send it as it is.
+/// Without quotes two numbers at the end are no part of it; whatever else there is belongs to it.
 fn path_and_range(argument: &[u8]) -> Option<(&[u8], Range)> {
     if let Some((path, rest)) = quoted(argument) {
         let mut words = rest.split(|&b| b == b' ');
