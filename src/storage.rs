@@ -30,6 +30,9 @@ pub enum Op<'a> {
         path: Path<'a>,
         /// What of the old content is kept in front of the new.
         keep: Keep,
+        /// The permission bits of the file if it is new, where there are such; the storage
+        /// may take some away.
+        mode: u16,
     },
     /// List a directory, or show the one entry of what is not a directory. Poll
     /// [`poll_open`](Storage::poll_open), then [`poll_entry`](Storage::poll_entry).
@@ -47,6 +50,8 @@ pub enum Op<'a> {
     MakeDirectory {
         /// Its path.
         path: Path<'a>,
+        /// Its permission bits, as those of a new file.
+        mode: u16,
     },
     /// Remove a directory, which must be empty.
     RemoveDirectory {

@@ -120,6 +120,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.facts = Facts::ALL;
         self.algorithm = Algorithm::Sha256;
         self.epsv_all = false;
+        self.umask = 0;
         self.idle_timeout = turn.server.config.idle_timeout;
         self.reply(Reply::Ready, turn);
         self.drop_data(turn)

@@ -127,7 +127,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if let Err(step) = self.admit(argument, needed, turn) {
             return step;
         }
-        let op = Op::Write { path: self.path.as_path(), keep };
+        let op = Op::Write { path: self.path.as_path(), keep, mode: 0o666 & !self.umask };
         let job = turn.start(op);
         let convert = self.is_ascii().then(Default::default);
         self.start_transfer(job, Direction::Store(convert), turn)

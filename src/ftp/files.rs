@@ -197,10 +197,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     pub(super) fn make_directory(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        let mode = 0o777 & !self.umask;
         self.operate(
             argument,
             Rights::MAKE_DIRECTORY,
-            |path| Op::MakeDirectory { path },
+            |path| Op::MakeDirectory { path, mode },
             Then::Made,
             turn,
         )

@@ -48,10 +48,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     pub(super) fn set_mode(&mut self, mode: &[u8], path: &[u8], turn: &mut Turn<'_, S>) -> Step {
-        let octal = core::str::from_utf8(mode).ok().filter(|mode| !mode.starts_with('+'));
-        let mode = octal.and_then(|mode| u16::from_str_radix(mode, 8).ok());
-        let Some(mode) = mode.filter(|&mode| mode <= 0o777) else {
-            return self.reply(Reply::BadArgument("A mode is three octal digits"), turn);
+        let Some(mode) = permissions(mode) else {
+            return self.reply(Reply::BadArgument(BAD_MODE), turn);
         };
         self.operate(
             path,
@@ -61,6 +59,15 @@ impl<S: Storage, const N: usize> Session<S, N> {
             turn,
         )
     }
+}
+
+/// What is said of a mode that is none.
+pub(super) const BAD_MODE: &str = "A mode is three octal digits";
+
+/// The nine permission bits of POSIX, in octal.
+pub(super) fn permissions(text: &[u8]) -> Option<u16> {
+    let octal = core::str::from_utf8(text).ok().filter(|text| !text.starts_with('+'))?;
+    u16::from_str_radix(octal, 8).ok().filter(|&mode| mode <= 0o777)
 }
 
 /// The first word, and what follows the space behind it.

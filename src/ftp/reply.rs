@@ -41,6 +41,7 @@ pub(super) enum Reply<'a> {
     Checksum(&'a Sum),
     SiteHelp,
     IdleTimeout { now: u64, max: u64 },
+    Umask(u16),
     WhoBegins,
     WhoEnds,
     System,
@@ -138,7 +139,8 @@ impl Reply<'_> {
     pub fn code(self) -> u16 {
         match self {
             Reply::Opening { .. } | Reply::OpeningUnique(_) => 150,
-            Reply::Ok(_) | Reply::Selected(_) | Reply::IdleTimeout { .. } => 200,
+            Reply::Ok(_) | Reply::Selected(_) => 200,
+            Reply::IdleTimeout { .. } | Reply::Umask(_) => 200,
             Reply::Superfluous => 202,
             Reply::Features(..) | Reply::WhoBegins | Reply::WhoEnds => 211,
             Reply::StatusBegins | Reply::StatusEnds => 212,
@@ -224,6 +226,7 @@ impl fmt::Display for Reply<'_> {
             Reply::SiteSyntax(name, arguments) => {
                 return write!(f, "Syntax: SITE {name} {arguments}");
             }
+            Reply::Umask(mask) => return write!(f, "New files do not get the bits {mask:03o}"),
             Reply::IdleTimeout { now, max } => {
                 return write!(f, "Closed when idle for {now} s (at most {max})");
             }
@@ -311,6 +314,7 @@ impl Reply<'_> {
             | Reply::SiteHelp
             | Reply::SiteSyntax(..)
             | Reply::IdleTimeout { .. }
+            | Reply::Umask(_)
             | Reply::Facts { .. }
             | Reply::Modified(_)
             | Reply::Dated(..)

@@ -77,6 +77,8 @@ pub struct Session<S: Storage, const N: usize> {
     pub(super) data: DataPort,
     /// EPSV ALL was said: nothing but EPSV may set up a data connection (RFC 2428 section 4).
     pub(super) epsv_all: bool,
+    /// Permission bits that new files and directories do not get.
+    pub(super) umask: u16,
     /// How long it may do nothing.
     pub(super) idle_timeout: Duration,
     /// When a line or a reply last went over the control connection.
@@ -207,6 +209,7 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
             restart: Range::WHOLE,
             data: DataPort::Default,
             epsv_all: false,
+            umask: 0,
             idle_timeout: Duration::ZERO,
             active: Instant::ZERO,
         }

@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use super::Ftp;
 use super::command::number;
-use super::modify::split;
+use super::modify::{BAD_MODE, permissions, split};
 use super::reply::{Reply, Text};
 use super::session::{Session, Step, Turn, Work};
 use crate::auth::{Authenticator, Rights};
@@ -15,10 +15,11 @@ use crate::stream::Stream;
 use crate::time::{Duration, Instant};
 
 /// What SITE knows, with its arguments.
-pub(super) const SYNTAX: [(&str, &str); 5] = [
+pub(super) const SYNTAX: [(&str, &str); 6] = [
     ("CHMOD", "mode path"),
     ("HELP", ""),
     ("IDLE", "[seconds]"),
+    ("UMASK", "[mode]"),
     ("UTIME", "date path"),
     ("WHO", ""),
 ];
@@ -39,6 +40,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             ("CHMOD", Some((mode, path))) => self.set_mode(mode, path, turn),
             ("UTIME", Some((date, path))) => self.set_date(date, path, turn),
             ("IDLE", _) => self.idle_for(rest, turn),
+            ("UMASK", _) => self.mask(rest, turn),
             ("WHO", _) => self.who(turn),
             _ => self.reply(Reply::SiteSyntax(name, arguments), turn),
         }
@@ -57,6 +59,18 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
         let reply = Reply::IdleTimeout { now: self.idle_timeout.as_secs(), max: max.as_secs() };
         self.reply(reply, turn)
+    }
+
+    /// SITE UMASK: permission bits that what is new does not get, besides those that the storage
+    /// takes away.
+    fn mask(&mut self, mode: Option<&[u8]>, turn: &mut Turn<'_, S>) -> Step {
+        if let Some(mode) = mode {
+            let Some(mode) = permissions(mode) else {
+                return self.reply(Reply::BadArgument(BAD_MODE), turn);
+            };
+            self.umask = mode;
+        }
+        self.reply(Reply::Umask(self.umask), turn)
     }
 
     fn who(&mut self, turn: &mut Turn<'_, S>) -> Step {

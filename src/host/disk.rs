@@ -175,12 +175,12 @@ impl Disk {
         Ok(State::Read { file, offset: offset.min(size), size })
     }
 
-    fn writer(&mut self, path: Path<'_>, keep: Keep) -> Result<State, Errno> {
+    fn writer(&mut self, path: Path<'_>, keep: Keep, mode: u16) -> Result<State, Errno> {
         let (directory, name) = self.place(path)?.ok_or(Errno::ISDIR)?;
         let replaced = self.replaceable(path)?;
         let kept = self.kept(path, keep)?;
         let temporary = self.next_temporary();
-        let mode = Mode::from_raw_mode(0o666);
+        let mode = Mode::from_raw_mode(mode.into());
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
         let nameless = rustix::fs::openat(&directory, ".", flags | OFlags::TMPFILE, mode);
         let is_nameless = self.names_descriptors && nameless.is_ok();
@@ -304,9 +304,9 @@ impl Disk {
         Poll::Pending
     }
 
-    fn make_directory(&self, path: Path<'_>) -> Result<(), Errno> {
+    fn make_directory(&self, path: Path<'_>, mode: u16) -> Result<(), Errno> {
         let (parent, name) = self.place(path)?.ok_or(Errno::EXIST)?;
-        rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777))
+        rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(mode.into()))
     }
 
     fn remove(&self, path: Path<'_>, root: Errno, flags: AtFlags) -> Result<u64, Errno> {
@@ -359,10 +359,10 @@ impl Storage for Disk {
         let freed = |gone| State::Done { gone };
         let state = match op {
             Op::Read { path, offset } => self.reader(path, offset),
-            Op::Write { path, keep } => self.writer(path, keep),
+            Op::Write { path, keep, mode } => self.writer(path, keep, mode),
             Op::List { path } => self.lister(path),
             Op::Stat { path } => self.show(path),
-            Op::MakeDirectory { path } => self.make_directory(path).map(done),
+            Op::MakeDirectory { path, mode } => self.make_directory(path, mode).map(done),
             Op::RemoveDirectory { path } => {
                 self.remove(path, Errno::ACCESS, AtFlags::REMOVEDIR).map(freed)
             }
@@ -604,7 +604,7 @@ mod tests {
         };
         let path = Path::new(b"/a").unwrap();
         for end in ["commit", "cancel"] {
-            let op = Op::Write { path, keep: Keep::Nothing };
+            let op = Op::Write { path, keep: Keep::Nothing, mode: 0o666 };
             let mut job = disk.start(op, Timestamp(0)).unwrap();
             assert_eq!(disk.poll_write(&mut job, end.as_bytes()), Poll::Ready(Ok(6)));
             let during: Vec<String> = names();

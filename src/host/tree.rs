@@ -26,7 +26,7 @@ pub fn make_directory(
     if let Some((parent, _)) = path.parent() {
         make_directory(storage, parent, now)?;
     }
-    let mut job = storage.start(Op::MakeDirectory { path }, now)?;
+    let mut job = storage.start(Op::MakeDirectory { path, mode: 0o777 }, now)?;
     ready(|| storage.poll_finish(&mut job)).map(|_| ())
 }
 

@@ -316,10 +316,10 @@ impl Storage for RamDisk<'_> {
         let freed = |gone| State::Done { gone };
         let state = match op {
             Op::Read { path, offset } => self.reader(path, offset).map(State::Read),
-            Op::Write { path, keep } => self.writer(path, keep, now).map(State::Write),
+            Op::Write { path, keep, .. } => self.writer(path, keep, now).map(State::Write),
             Op::List { path } => self.lister(path),
             Op::Stat { path } => self.show(path),
-            Op::MakeDirectory { path } => self.make_directory(path, now).map(done),
+            Op::MakeDirectory { path, .. } => self.make_directory(path, now).map(done),
             Op::RemoveDirectory { path } => self.remove_directory(path, now).map(done),
             Op::Delete { path } => self.delete(path, now).map(freed),
             Op::Rename { from, to } => self.rename(from, to, now).map(freed),

@@ -118,7 +118,10 @@ impl<'d> Watched<'d> {
             return self.disk.insert(path, content, now).expect("room on the disk");
         };
         let path = Path::new(directory.as_bytes()).expect("a normal path");
-        let mut job = self.disk.start(Op::MakeDirectory { path }, now).expect("room on the disk");
+        let mut job = self
+            .disk
+            .start(Op::MakeDirectory { path, mode: 0o777 }, now)
+            .expect("room on the disk");
         assert!(matches!(self.disk.poll_finish(&mut job), Poll::Ready(Ok(_))));
     }
 

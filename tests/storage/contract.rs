@@ -129,7 +129,7 @@ pub fn a_cancelled_write_leaves_nothing(s: &mut impl Storage) {
         let mut job = begin_write(s, name, keep).unwrap();
         push(s, &mut job, &pattern(2000)).unwrap();
         s.cancel(job);
-        let unused = s.start(Op::Write { path: path(name), keep }, now()).unwrap();
+        let unused = s.start(Op::Write { path: path(name), keep, mode: 0o666 }, now()).unwrap();
         s.cancel(unused);
     }
     assert_eq!(read(s, "/old"), Ok(b"old".to_vec()));
@@ -522,7 +522,7 @@ pub fn what_is_kept_is_told(s: &mut impl Storage) {
         ("/a", Keep::All, 7),
         ("/b", Keep::All, 0),
     ] {
-        let mut job = s.start(Op::Write { path: path(file), keep }, now()).unwrap();
+        let mut job = s.start(Op::Write { path: path(file), keep, mode: 0o666 }, now()).unwrap();
         assert_eq!(ready(|| s.poll_open(&mut job)), Ok(Some(kept)), "{file} {keep:?}");
         s.cancel(job);
     }
@@ -536,11 +536,11 @@ pub fn what_is_gone_is_told(s: &mut impl Storage) {
         gone(s, job)
     };
     let (a, b) = (path("/a"), path("/b"));
-    assert_eq!(ends(Op::Write { path: a, keep: Keep::Nothing }, b"first"), Ok(0));
-    assert_eq!(ends(Op::Write { path: a, keep: Keep::Nothing }, b"2nd"), Ok(5));
-    assert_eq!(ends(Op::Write { path: a, keep: Keep::All }, b"more"), Ok(3));
-    assert_eq!(ends(Op::Write { path: a, keep: Keep::Bytes(2) }, b""), Ok(7));
-    assert_eq!(ends(Op::Write { path: b, keep: Keep::All }, b"new"), Ok(0));
+    assert_eq!(ends(Op::Write { path: a, keep: Keep::Nothing, mode: 0o666 }, b"first"), Ok(0));
+    assert_eq!(ends(Op::Write { path: a, keep: Keep::Nothing, mode: 0o666 }, b"2nd"), Ok(5));
+    assert_eq!(ends(Op::Write { path: a, keep: Keep::All, mode: 0o666 }, b"more"), Ok(3));
+    assert_eq!(ends(Op::Write { path: a, keep: Keep::Bytes(2), mode: 0o666 }, b""), Ok(7));
+    assert_eq!(ends(Op::Write { path: b, keep: Keep::All, mode: 0o666 }, b"new"), Ok(0));
     assert_eq!(ends(Op::Rename { from: b, to: b }, b""), Ok(0));
     assert_eq!(ends(Op::Rename { from: b, to: a }, b""), Ok(2));
     assert_eq!(ends(Op::Rename { from: a, to: b }, b""), Ok(0));
@@ -713,7 +713,7 @@ pub fn begin_write<S: Storage, P>(s: &mut S, file: &P, keep: Keep) -> Result<S::
 where
     P: AsRef<[u8]> + ?Sized,
 {
-    begin(s, Op::Write { path: path(file), keep })
+    begin(s, Op::Write { path: path(file), keep, mode: 0o666 })
 }
 
 /// Writes all of `content`, in pieces of an odd size.
@@ -794,7 +794,7 @@ pub fn make_directory<P>(s: &mut impl Storage, directory: &P) -> Result<(), Erro
 where
     P: AsRef<[u8]> + ?Sized,
 {
-    change(s, Op::MakeDirectory { path: path(directory) })
+    change(s, Op::MakeDirectory { path: path(directory), mode: 0o777 })
 }
 
 pub fn remove_directory<P>(s: &mut impl Storage, directory: &P) -> Result<(), Error>

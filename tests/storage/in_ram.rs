@@ -80,8 +80,8 @@ fn the_date_is_that_of_the_start() {
             ["/", "/dir", "/dir/a"].map(|path| show(disk, path).ok().map(|entry| entry.modified))
         };
         let (dir, a) = (path("/dir"), path("/dir/a"));
-        let write = Op::Write { path: a, keep: Keep::Nothing };
-        assert_eq!(at(Op::MakeDirectory { path: dir }, 1), [Some(1), Some(1), None]);
+        let write = Op::Write { path: a, keep: Keep::Nothing, mode: 0o666 };
+        assert_eq!(at(Op::MakeDirectory { path: dir, mode: 0o777 }, 1), [Some(1), Some(1), None]);
         assert_eq!(at(write, 2), [Some(1), Some(2), Some(2)]);
         assert_eq!(at(write, 3), [Some(1), Some(3), Some(3)]);
         assert_eq!(at(Op::Delete { path: a }, 4), [Some(1), Some(4), None]);

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use tinyftp::storage::{Error, Keep, Kind, Storage};
+use tinyftp::storage::{Error, Keep, Kind, Op, Storage};
 
 use crate::contract::*;
 use crate::disk::Disk;
@@ -357,4 +357,20 @@ fn the_root_must_be_a_directory() {
     let opened = |path: PathBuf| Disk::open(&path).map_err(|error| error.kind()).err();
     assert_eq!(opened(place.root().join("none")), Some(ErrorKind::NotFound));
     assert_eq!(opened(place.outside().join("secret")), Some(ErrorKind::NotADirectory));
+}
+
+#[test]
+fn what_is_new_has_the_mode_that_was_asked_for() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    let mode = |name: &str| fs::metadata(place.root().join(name)).unwrap().mode() & 0o777;
+    for asked in [0o600, 0o400] {
+        let op = Op::Write { path: path("/file"), keep: Keep::Nothing, mode: asked };
+        let job = begin(disk, op).unwrap();
+        complete(disk, job, b"new").unwrap();
+        assert_eq!(mode("file"), 0o600, "an old file keeps its mode");
+    }
+    let job = begin(disk, Op::MakeDirectory { path: path("/dir"), mode: 0o700 }).unwrap();
+    finish(disk, job).unwrap();
+    assert_eq!(mode("dir"), 0o700);
 }
