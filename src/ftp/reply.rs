@@ -375,8 +375,8 @@ fn help_on(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
     match (row.verb, row.argument) {
         (Verb::Unsupported, _) => write!(f, "{name} is not implemented"),
         (_, Argument::Absent) => write!(f, "Syntax: {name}"),
-        (_, Argument::Optional) => write!(f, "Syntax: {name} [argument]"),
-        (_, Argument::Required) => write!(f, "Syntax: {name} argument"),
+        (_, Argument::Optional(what)) => write!(f, "Syntax: {name} [{what}]"),
+        (_, Argument::Required(what)) => write!(f, "Syntax: {name} {what}"),
     }
 }
 
