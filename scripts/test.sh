@@ -73,6 +73,7 @@ print(version("aioftp"))' 2>/dev/null)" != $aioftp ]; then
 install_missing
 fetch_clients
 cargo build --release
+cargo build --example suppaftp_driver
 cargo test
 cargo test --no-default-features
 cargo test --no-default-features --features net

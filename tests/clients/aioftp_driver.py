@@ -1,9 +1,8 @@
-"""Does with aioftp what a line of JSON says: [["put", "local", "remote"], ...].
+"""Does with aioftp what it reads: an operation a line, its words divided by tabs.
 
     aioftp_driver.py ADDRESS USER PASSWORD MODE"""
 
 import asyncio
-import json
 import logging
 import os
 import sys
@@ -41,15 +40,20 @@ async def listing(ftp, path, command):
         print(name, info)
 
 
+async def facts(ftp, path):
+    print(await ftp.stat(path))
+
+
 def operations(ftp):
     return {
         "list": lambda path: listing(ftp, path, "LIST"),
         "mlsd": lambda path: listing(ftp, path, "MLSD"),
+        "facts": lambda path: facts(ftp, path),
         "get": lambda remote, local: ftp.download(remote, local, write_into=True),
         "put": lambda local, remote: ftp.upload(local, remote, write_into=True),
         "reget": lambda remote, local: resume(ftp, remote, local),
         "reput": lambda local, remote, at:
-            send(ftp.upload_stream(remote, offset=at), local, at),
+            send(ftp.upload_stream(remote, offset=int(at)), local, int(at)),
         "append": lambda local, remote: send(ftp.append_stream(remote), local),
         "mirror": lambda remote, local: ftp.download(remote, local, write_into=True),
         "mirror_up": lambda local, remote: ftp.upload(local, remote, write_into=True),
@@ -67,7 +71,8 @@ async def main(address, user, password, mode):
     log.addHandler(Dialogue())
     options = {"passive_commands": (mode,), "socket_timeout": 20, "connection_timeout": 10}
     async with aioftp.Client.context(address, 21, user, password, **options) as ftp:
-        for verb, *arguments in json.load(sys.stdin):
+        for line in sys.stdin:
+            verb, *arguments = line.rstrip("\n").split("\t")
             await operations(ftp)[verb](*arguments)
 
 

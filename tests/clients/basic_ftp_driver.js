@@ -1,4 +1,4 @@
-// Does with basic-ftp what a line of JSON says: [["put", "local", "remote"], ...].
+// Does with basic-ftp what it reads: an operation a line, its words divided by tabs.
 //
 //     basic_ftp_driver.js LIBRARY ADDRESS USER PASSWORD MODE
 
@@ -12,12 +12,14 @@ const operations = client => ({
             console.log(file.name, file.size);
         }
     },
+    size: async path => console.log(await client.size(path)),
+    date: async path => console.log((await client.lastMod(path)).toISOString()),
     get: (remote, local) => client.downloadTo(local, remote),
     put: (local, remote) => client.uploadFrom(local, remote),
     reget: (remote, local) => client.downloadTo(local, remote, fs.statSync(local).size),
     reput: async (local, remote, at) => {
         await client.send(`REST ${at}`);
-        await client.uploadFrom(local, remote, { localStart: at });
+        await client.uploadFrom(local, remote, { localStart: Number(at) });
     },
     append: (local, remote) => client.appendFrom(local, remote),
     mirror: (remote, local) => client.downloadToDir(local, remote),
@@ -36,7 +38,8 @@ async function main() {
         await client.access({ host, user, password });
         client.prepareTransfer =
             mode === "pasv" ? ftp.enterPassiveModeIPv4 : ftp.enterPassiveModeIPv6;
-        for (const [verb, ...args] of JSON.parse(fs.readFileSync(0, "utf8"))) {
+        for (const line of fs.readFileSync(0, "utf8").trimEnd().split("\n")) {
+            const [verb, ...args] = line.split("\t");
             await operations(client)[verb](...args);
         }
     } catch (error) {

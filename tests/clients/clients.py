@@ -5,7 +5,6 @@ that is not there is one that the client has not got, and its cases are left out
 
 import ftplib
 import functools
-import json
 import re
 import shlex
 import socket
@@ -21,6 +20,8 @@ HERE = Path(__file__).resolve().parent
 FETCHED = REPO / "target/clients"
 AIOFTP = FETCHED / "venv/bin/python"
 BASIC_FTP = FETCHED / "npm/node_modules/basic-ftp"
+# Cargo builds it from the driver beside this file.
+SUPPAFTP = REPO / "target/debug/examples/suppaftp_driver"
 
 
 class Session(NamedTuple):
@@ -72,8 +73,8 @@ VERBS = {"pasv": "PASV", "epsv": "EPSV", "port": "PORT", "eprt": "EPRT"}
 # As the clients print what they send: "> PASV", "--> PASV", "---> PASV", "Cmd: PASV", "cmd PASV",
 # 'FTP Tx: "PASV"', and aria2c on a line of its own.
 SENT = re.compile(r'^(?:.*> |.*[Cc]md:? +|.*FTP Tx: "|)(PASV|EPSV|PORT|EPRT)\b', re.M)
-TRANSFERS = {"list", "nlist", "mlsd", "get", "put", "reget", "reput", "mirror", "mirror_up",
-             "sync", "get_many", "put_many"}
+TRANSFERS = {"list", "nlist", "mlsd", "get", "get_by", "put", "put_deep", "reget", "reput", "append",
+             "pget", "mirror", "mirror_up", "sync", "sync_down", "get_many", "put_many"}
 
 
 def perform(name, session, *operations, fails=False):
@@ -165,10 +166,15 @@ CURL = {
     "reget": lambda s, remote, local: ["-C", "-", "-o", local, s.url(remote)],
     "reput": lambda s, local, remote, at: ["-C", "-", "-T", local, s.url(remote)],
     "append": lambda s, local, remote: ["-a", "-T", local, s.url(remote)],
+    "get_by": lambda s, method, remote, local:
+        ["--ftp-method", method, "-o", local, s.url(remote)],
+    "put_deep": lambda s, local, remote: ["--ftp-create-dirs", "-T", local, s.url(remote)],
     "get_many": lambda s, *names:
         ["--parallel", "--parallel-max", "10", "--remote-name-all", *map(s.url, names)],
     "put_many": lambda s, *names:
         ["--parallel", "--parallel-max", "10", "-T", "{" + ",".join(names) + "}", s.url()],
+    "size": lambda s, name: ["--head", s.url(name)],
+    "date": lambda s, name: ["--head", s.url(name)],
     "rename": curl_says("RNFR {0}", "RNTO {1}"),
     "delete": curl_says("DELE {0}"),
     "mkdir": curl_says("MKD {0}"),
@@ -239,6 +245,8 @@ RCLONE = {
         ["copy", "--create-empty-src-dirs", local, f":ftp:{remote}"],
     "sync": lambda s, local, remote: ["sync", local, f":ftp:{remote}"],
     "check": lambda s, local, remote: ["check", "--download", local, f":ftp:{remote}"],
+    "sync_down": lambda s, remote, local: ["sync", f":ftp:{remote}", local],
+    "check_down": lambda s, remote, local: ["check", "--download", f":ftp:{remote}", local],
     "rename": lambda s, old, new: ["moveto", f":ftp:{old}", f":ftp:{new}"],
     "delete": lambda s, name: ["deletefile", f":ftp:{name}"],
     "mkdir": lambda s, name: ["mkdir", f":ftp:{name}"],
@@ -323,6 +331,8 @@ BSD = {
     "reget": "reget {0} {1}",
     "reput": "restart {2}\nput {0} {1}",
     "append": "append {0} {1}",
+    "size": "size {0}",
+    "date": "modtime {0}",
     "rename": "rename {0} {1}",
     "delete": "delete {0}",
     "mkdir": "mkdir {0}",
@@ -448,6 +458,9 @@ FTPLIB = {
         fetch(f, s, remote, local, (s.lab.local / local).stat().st_size),
     "reput": lambda f, s, local, remote, at: store(f, s, local, remote, "STOR", at),
     "append": lambda f, s, local, remote: store(f, s, local, remote, "APPE"),
+    "size": lambda f, s, name: f.size(name),
+    "date": lambda f, s, name: f.sendcmd("MDTM " + name),
+    "facts": lambda f, s, name: f.sendcmd("MLST " + name),
     "rename": lambda f, s, old, new: f.rename(old, new),
     "delete": lambda f, s, name: f.delete(name),
     "mkdir": lambda f, s, name: f.mkd(name),
@@ -458,9 +471,9 @@ FTPLIB = {
 # Libraries, each with a small program of ours in its own language
 
 def run_driver(client, session, operations):
-    """The operations as one line of JSON to a program that logs the dialogue and does them."""
+    """A program that does the operations that it reads, and logs the dialogue."""
     command = [str(part) for part in client.start(session)]
-    script = json.dumps(operations, ensure_ascii=False)
+    script = "".join("\t".join(map(str, operation)) + "\n" for operation in operations)
     outcome = call(session, [*command, session.address, session.user, session.password,
                              session.mode], script)
     return Outcome(outcome.status, f"{script}\n{outcome.text}")
@@ -474,10 +487,16 @@ def basic_ftp(session):
     return ["node", HERE / "basic_ftp_driver.js", BASIC_FTP]
 
 
-AIOFTP_CAN = ("list", "mlsd", "get", "put", "reget", "reput", "append", "mirror", "mirror_up",
-              "rename", "delete", "mkdir", "rmdir", "cd")
-BASIC_FTP_CAN = ("list", "get", "put", "reget", "reput", "append", "mirror", "mirror_up",
-                 "rename", "delete", "mkdir", "rmdir", "cd")
+def suppaftp(session):
+    return [SUPPAFTP]
+
+
+AIOFTP_CAN = ("list", "mlsd", "facts", "get", "put", "reget", "reput", "append", "mirror",
+              "mirror_up", "rename", "delete", "mkdir", "rmdir", "cd")
+BASIC_FTP_CAN = ("list", "size", "date", "get", "put", "reget", "reput", "append", "mirror",
+                 "mirror_up", "rename", "delete", "mkdir", "rmdir", "cd")
+SUPPAFTP_CAN = ("list", "nlist", "mlsd", "facts", "size", "date", "get", "put", "reget", "reput",
+                "append", "rename", "delete", "mkdir", "rmdir", "cd")
 
 ALL = ("pasv", "epsv", "port", "eprt")
 EXTENDED = ("epsv", "eprt")
@@ -501,6 +520,8 @@ CLIENTS = {
     "ftplib": Client(run_python, Logged, FTPLIB, ALL, EXTENDED),
     "aioftp": Client(run_driver, aioftp, dict.fromkeys(AIOFTP_CAN), PASSIVE, ("epsv",)),
     "basic-ftp": Client(run_driver, basic_ftp, dict.fromkeys(BASIC_FTP_CAN), PASSIVE, ("epsv",)),
+    "suppaftp": Client(run_driver, suppaftp, dict.fromkeys(SUPPAFTP_CAN),
+                       ("pasv", "epsv", "port"), EXTENDED),
 }
 
 # What each is run with, and so has to be installed.
@@ -509,5 +530,5 @@ PROGRAMS = {
     "busybox": ("busybox",), "lftp": ("lftp",), "tnftp": ("tnftp",),
     "inetutils-ftp": ("inetutils-ftp",), "ncftp": ("ncftp",),
     "ncftpget": ("ncftpls", "ncftpget", "ncftpput"), "aioftp": (AIOFTP,),
-    "basic-ftp": ("node", BASIC_FTP), "nmap": ("nmap",), "ping": ("ping",), "nc": ("nc",),
+    "basic-ftp": ("node", BASIC_FTP), "suppaftp": (SUPPAFTP,), "nmap": ("nmap",), "ping": ("ping",), "nc": ("nc",),
 }

@@ -1,6 +1,7 @@
 """What every client has to be able to do with files: the rows of SCENARIOS."""
 
 import os
+import re
 from typing import Callable, NamedTuple
 from urllib.parse import unquote
 
@@ -41,6 +42,22 @@ def for_machines(client, s):
     found = [line for line in text.splitlines() if "modify" in line]
     for name, kind in ("sub größe", "dir"), ("two  spaces.bin", "file"):
         check(any(name in line and kind in line for line in found), f"no {name}:\n{text}")
+
+
+def size_and_date(client, s):
+    """Each client prints the date in a form of its own; the time of day is in all of them."""
+    there = s.lab.root / "there.bin"
+    there.write_bytes(bytes(12_345))
+    os.utime(there, (1_614_834_367, 1_614_834_367))  # 2021-03-04 05:06:07
+    text = perform(client, s, ("size", "there.bin"), ("date", "there.bin")).text
+    check("12345" in text, f"no size:\n{text}")
+    check(re.search(r"\b0?5:06:07", text) or "20210304050607" in text, f"no date:\n{text}")
+
+
+def facts_of_one(client, s):
+    (s.lab.root / "größe  1.bin").write_bytes(bytes(12_345))
+    text = perform(client, s, ("facts", "größe  1.bin")).text
+    check("12345" in text and "file" in text, f"facts are missing:\n{text}")
 
 
 def both_ways(size):
@@ -242,22 +259,24 @@ def mirror_up(make):
     return play
 
 
-def sync(client, s):
+def sync(sync, check_same, ours, theirs):
     """Twice: the second time only what changed is sent, and what is gone goes there too."""
-    make_tree(s.lab.local / "tree")
-    perform(client, s, ("sync", "tree", "copy"), ("check", "tree", "copy"))
-    kept = s.lab.root / "copy/a/file 1.bin"
-    before = kept.stat().st_ino
-    (s.lab.local / "tree/c/file 3.bin").unlink()
-    (s.lab.local / "tree/a/file 5.bin").write_bytes(b"changed")
-    (s.lab.local / "tree/a/new größe.bin").write_bytes(b"new")
-    perform(client, s, ("sync", "tree", "copy"), ("check", "tree", "copy"))
-    copy, wanted = files(s.lab.root / "copy"), files(s.lab.local / "tree")
-    check(copy == wanted, f"{sorted(copy)} is there, not {sorted(wanted)}")
-    check(kept.stat().st_ino == before, "what had not changed was sent again")
-    (s.lab.root / "copy/a/file 5.bin").write_bytes(b"CHANGED")
-    check(perform(client, s, ("check", "tree", "copy"), fails=True).status != 0,
-          "the check finds nothing, but a file differs")
+    def play(client, s):
+        given, copy = getattr(s.lab, ours) / "tree", getattr(s.lab, theirs) / "copy"
+        make_tree(given)
+        perform(client, s, (sync, "tree", "copy"), (check_same, "tree", "copy"))
+        kept = copy / "a/file 1.bin"
+        before = kept.stat().st_ino
+        (given / "c/file 3.bin").unlink()
+        (given / "a/file 5.bin").write_bytes(b"changed")
+        (given / "a/new größe.bin").write_bytes(b"new")
+        perform(client, s, (sync, "tree", "copy"), (check_same, "tree", "copy"))
+        check(files(copy) == files(given), f"{sorted(files(copy))}, not {sorted(files(given))}")
+        check(kept.stat().st_ino == before, "what had not changed was sent again")
+        (copy / "a/file 5.bin").write_bytes(b"CHANGED")
+        check(perform(client, s, (check_same, "tree", "copy"), fails=True).status != 0,
+              "the check finds nothing, but a file differs")
+    return play
 
 
 # Many at once
@@ -282,6 +301,22 @@ def many_up(client, s):
     check(tree(s.lab.root) == tree(s.lab.local), f"{sorted(tree(s.lab.root))} are there")
 
 
+def every_method(client, s):
+    """By way of each directory, by the whole path, and by CWD to the last directory."""
+    (s.lab.root / "a/größe b").mkdir(parents=True)
+    there = s.lab.root / "a/größe b/file.bin"
+    there.write_bytes(os.urandom(1000))
+    for method in ("multicwd", "nocwd", "singlecwd"):
+        perform(client, s, ("get_by", method, "a/größe b/file.bin", method))
+        check(same(there, s.lab.local / method), f"something else came by {method}")
+
+
+def new_directories(client, s):
+    sent = s.lab.write("sent", os.urandom(1000))
+    perform(client, s, ("put_deep", "sent", "a/größe b/c/file.bin"))
+    check(same(sent, s.lab.root / "a/größe b/c/file.bin"), "the server has something else")
+
+
 def in_pieces(client, s):
     os.link(s.lab.large, s.lab.root / "large.bin")
     perform(client, s, ("pget", "large.bin", "back"))
@@ -293,12 +328,16 @@ SCENARIOS = [
     Scenario("list", ("list",), listing),
     Scenario("list names", ("nlist",), names_only),
     Scenario("list for machines", ("mlsd",), for_machines),
+    Scenario("size and date", ("size", "date"), size_and_date, every_mode=False),
+    Scenario("facts of a file", ("facts",), facts_of_one, every_mode=False),
     Scenario("0 bytes", ("put", "get"), both_ways(0)),
     Scenario("1 byte", ("put", "get"), both_ways(1)),
     Scenario("download 1 byte", ("get",), fetched(1)),
     Scenario("upload 100 MiB", ("put",), upload_large, seconds=300),
     Scenario("download 100 MiB", ("get",), download_large, seconds=300),
     Scenario("download in pieces", ("pget",), in_pieces, seconds=300),
+    Scenario("each --ftp-method", ("get_by",), every_method),
+    Scenario("upload into new directories", ("put_deep",), new_directories),
     Scenario("resume download", ("reget",), resume_download),
     Scenario("resume upload", ("reput",), resume_upload),
     Scenario("append", ("append",), append),
@@ -307,7 +346,10 @@ SCENARIOS = [
     Scenario("tree up", ("mirror_up",), mirror_up(make_tree)),
     Scenario("500 small files down", ("mirror",), mirror(make_forest), every_mode=False),
     Scenario("500 small files up", ("mirror_up",), mirror_up(make_forest), every_mode=False),
-    Scenario("sync and check", ("sync", "check"), sync, every_mode=False),
+    Scenario("sync and check up", ("sync", "check"), sync("sync", "check", "local", "root"),
+             every_mode=False),
+    Scenario("sync and check down", ("sync_down", "check_down"),
+             sync("sync_down", "check_down", "root", "local"), every_mode=False),
     Scenario("50 files at once down", ("get_many",), many_down),
     Scenario("50 files at once up", ("put_many",), many_up),
     Scenario("odd names", ("put", "get"), odd_names, every_mode=False),
