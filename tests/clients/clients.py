@@ -9,6 +9,7 @@ import re
 import shlex
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Callable, NamedTuple
 from urllib.parse import quote
@@ -530,5 +531,28 @@ PROGRAMS = {
     "busybox": ("busybox",), "lftp": ("lftp",), "tnftp": ("tnftp",),
     "inetutils-ftp": ("inetutils-ftp",), "ncftp": ("ncftp",),
     "ncftpget": ("ncftpls", "ncftpget", "ncftpput"), "aioftp": (AIOFTP,),
-    "basic-ftp": ("node", BASIC_FTP), "suppaftp": (SUPPAFTP,), "nmap": ("nmap",), "ping": ("ping",), "nc": ("nc",),
+    "basic-ftp": ("node", BASIC_FTP), "suppaftp": (SUPPAFTP,), "nmap": ("nmap",),
+    "ping": ("ping",), "nc": ("nc",),
 }
+
+# How each tells its version: the first thing in its answer that looks like one.
+VERSIONS = {
+    "curl": ("curl", "--version"), "wget": ("wget", "--version"),
+    "aria2c": ("aria2c", "--version"), "rclone": ("rclone", "version"), "busybox": ("busybox",),
+    "lftp": ("lftp", "--version"), "tnftp": ("dpkg-query", "-Wf", "${Version}", "tnftp"),
+    "inetutils-ftp": ("inetutils-ftp", "--version"), "ncftp": ("ncftp", "-v"),
+    "ncftpget": ("ncftpget", "-v"), "ftplib": (sys.executable, "--version"),
+    "aioftp": (AIOFTP, "-c", "from importlib.metadata import version; print(version('aioftp'))"),
+    "basic-ftp": ("node", "-p", f"require('{BASIC_FTP}/package.json').version"),
+    "suppaftp": ("grep", "-A1", 'name = "suppaftp"', REPO / "Cargo.lock"),
+    "nmap": ("nmap", "--version"), "ping": ("ping", "-V"), "nc": ("nc", "-h"),
+}
+
+
+def version(name):
+    done = subprocess.run(VERSIONS[name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=20)
+    said = text(done.stdout)
+    found = re.search(r"\b\d+(\.\d+)+|\b\d{8}\b|\b\d+\.\d+", said)
+    check(found, f"{name} does not tell its version, but:\n{said}")
+    return found[0]

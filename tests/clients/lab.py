@@ -126,6 +126,11 @@ class Lab:
                 time.sleep(0.05)
         raise Failure("the server did not answer on port 21 within 10 s")
 
+    def check_alive(self):
+        if self.server and self.server.poll() is not None:
+            raise Failure(f"the server ended with status {self.server.returncode}")
+        check("panicked" not in self.log_since_mark(), "a part of the server panicked")
+
     def stop(self):
         if self.server and self.server.poll() is None:
             self.server.send_signal(signal.SIGTERM)
@@ -139,7 +144,7 @@ class Lab:
     def clear(self):
         for directory in (self.root, self.local):
             for path in directory.iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def seconds_left(self):
         """For a client, so that what it printed can still be shown."""

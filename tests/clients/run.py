@@ -18,6 +18,7 @@ from typing import Callable, NamedTuple
 sys.dont_write_bytecode = True  # this may run as root in somebody's clone
 
 import lab
+import table
 from clients import CLIENTS, PROGRAMS, Session
 from files import SCENARIOS
 from lab import SERVER, SERVER6, Failure, Lab
@@ -64,11 +65,12 @@ def play_client(scenario, who, mode, address, lab):
 
 
 def all_cases():
+    import attacks
     import scan
     import start
     import wire
     yield from client_cases()
-    for module in (wire, scan, start):
+    for module in (wire, attacks, scan, start):
         for row in module.CASES:
             yield Case(*row)
 
@@ -91,6 +93,7 @@ def play(case, place):
     try:
         place.use(case.server, KINDS[case.server])
         case.play(place)
+        place.check_alive()
         return None
     except Failure as failure:
         return str(failure)
@@ -111,6 +114,13 @@ def report(case, reason, seconds, place):
         place.stop()  # the next case gets a server that has not failed yet
 
 
+def report_readme(matrix):
+    """The last case: that the README shows the clients that there are."""
+    wrong = table.compare_readme({case.who for case in matrix})
+    print(f"{'FAIL' if wrong else 'ok':4}  {'README.md':14} clients\n{wrong}".rstrip())
+    return bool(wrong)
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--server", default=lab.BINARY, help="the program to test")
@@ -121,7 +131,8 @@ def arguments():
 
 def main():
     options = arguments()
-    cases = [case for case in all_cases() if all(word in str(case) for word in options.words)]
+    matrix = list(all_cases())
+    cases = [case for case in matrix if all(word in str(case) for word in options.words)]
     cases.sort(key=lambda case: list(KINDS).index(case.server))
     if options.list:
         print(*cases, sep="\n")
@@ -134,21 +145,26 @@ def main():
     signal.signal(signal.SIGALRM, out_of_time)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     place = Lab(options.server)
-    failed = 0
+    results = []
     try:
         for case in cases:
             begin = time.monotonic()
             reason = play(case, place)
             report(case, reason, time.monotonic() - begin, place)
-            failed += reason is not None
+            results.append((case, reason is None))
     finally:
         place.close()
-    print(f"clients: {len(cases) - failed} passed, {failed} failed")
+    failed = sum(not passed for _, passed in results)
+    print(table.show(results))
+    failed += report_readme(matrix)
+    print(f"clients: {len(results) + 1 - failed} passed, {failed} failed")
     return 1 if failed or not cases else 0
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except Failure as failure:
+        sys.exit(f"run.py: {failure}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,0 +1,338 @@
+"""What an attacker does, against the real server on a real link. The list of all classes of
+attack and their tests is in tests/ftp.rs."""
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import time
+
+from lab import HOST, MIB, OTHER, SERVER, check
+from wire import DM, IAC, Control, anna, drain
+
+FORGED = "227 Entering passive mode (10,0,0,1,0,22)"
+
+
+@contextlib.contextmanager
+def capture(expression):
+    """Packets on the link, a line each; they are there when the block is left."""
+    packets = []
+    command = ["tcpdump", "-nli", "tap0", "--immediate-mode", expression]
+    seen = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while "listening" not in seen.stderr.readline():
+            check(seen.poll() is None, "tcpdump ended")
+        yield packets
+        time.sleep(1)  # a SYN would have been sent again by then
+    finally:
+        seen.terminate()
+        packets += seen.communicate(timeout=5)[0].splitlines()
+
+
+def comma(address, port):
+    return f"{address.replace('.', ',')},{port >> 8},{port & 255}"
+
+
+def served(control):
+    """Whether all is well."""
+    control.ask("NOOP", 200)
+    check(control.fetch("README.txt"), "no more downloads after this")
+
+
+# Data connections
+
+def bounce(_):
+    """PORT and EPRT elsewhere, or to a system port: refused, and nothing is sent there."""
+    elsewhere = [(OTHER, 5000), (SERVER, 7), ("127.0.0.1", 5000), ("10.9.9.9", 5000),
+                 (HOST, 600), (HOST, 1023), (HOST, 0)]
+    with capture(f"src {SERVER} and (dst not {HOST} or tcp[tcpflags] == tcp-syn)") as packets, \
+            socket.create_server((OTHER, 5000)), socket.create_server((HOST, 600)), \
+            socket.create_server((HOST, 1024)) as proper, Control() as control:
+        for address, port in elsewhere:
+            for line in (f"PORT {comma(address, port)}", f"EPRT |1|{address}|{port}|"):
+                control.ask(line, 504)
+                # Without a port it is the client's own, where nobody listens.
+                control.ask("RETR README.txt", 150)
+                control.want(425)
+        control.ask(f"PORT {comma(HOST, 1024)}", 200)
+        control.ask("RETR README.txt", 150)
+        check(drain(proper.accept()[0]), "the client itself gets nothing")
+        control.want(226)
+        own = control.socket.getsockname()[1]
+    called = {tuple(found) for line in packets for found in re.findall(r"> ([\d.]+)\.(\d+): ", line)}
+    wanted = {(HOST, "1024"), (HOST, str(own))}
+    check(called == wanted and not any("ARP" in line for line in packets),
+          "this was on the wire:\n" + "\n".join(packets))
+
+
+def connects(address, port):
+    with socket.socket() as thief:
+        thief.settimeout(2)
+        thief.bind((address, 0))
+        try:
+            thief.connect((SERVER, port))
+            return True
+        except OSError:
+            return False
+
+
+def theft(_):
+    """Another address connects first, and while the owner is there: it is never answered with
+    SYN and ACK, and the owner is served all the same."""
+    with capture(f"src {SERVER} and tcp src portrange 49152-65535") as packets, Control() as control:
+        for number in range(10):
+            port = control.passive_port()
+            check(not connects(OTHER, port), "another address got the data connection")
+            control.ask(f"STOR {number}.bin", 150)
+            check(not connects(OTHER, port), "another address got it after 150")
+            with socket.create_connection((SERVER, port), 10) as data:
+                check(not connects(OTHER, port), "another address got a second one")
+                data.sendall(b"mine")
+            control.want(226)
+            check(control.fetch(f"{number}.bin") == b"mine", "somebody else's bytes are there")
+    to_other = [line for line in packets if f"> {OTHER}." in line]
+    accepted = [line for line in packets if f"> {HOST}." in line and "Flags [S.]" in line]
+    check(not any("Flags [S" in line for line in to_other), "answered:\n" + "\n".join(to_other))
+    check(len(to_other) == 30 and len(accepted) == 20, "\n".join(packets))
+
+
+def some_ports(lab):
+    lab.stop()
+    lab.start("plain", [])
+    with Control() as control:
+        return [control.passive_port() for _ in range(200)]
+
+
+def guess(lab):
+    """Passive ports come in no order, and in another one after each start."""
+    ports, again = some_ports(lab), some_ports(lab)
+    check(len(set(ports)) > 190, f"they repeat: {ports}")
+    steps = [(b - a) % 16384 for a, b in zip(ports, ports[1:])]
+    check(len(set(steps)) > 190, f"their distances repeat: {steps}")
+    check(max(ports) - min(ports) > 12_000, f"they lie close together: {sorted(ports)}")
+    check(len(set(ports) & set(again)) < 20, f"they repeat after a start: {ports} {again}")
+
+
+# Lines
+
+def verbs(control):
+    words = control.ask("HELP", 214)[1].split("\n")[1:-1]
+    found = [verb.rstrip("*") for line in words for verb in line.split()]
+    check(len(found) > 40, f"HELP names {found} only")
+    return found
+
+
+def long_arguments(_):
+    with Control() as control:
+        for verb in verbs(control):
+            control.ask(f"{verb} {'a/' * 16384}\rDELE README.txt\r{'x' * 32768}", 500)
+        served(control)
+
+
+def endless_line(_):
+    with Control() as control:
+        for _ in range(10):
+            control.socket.sendall(b"DELE README.txt\r" * 65536)
+        control.ask("", 500)
+        served(control)
+
+
+def split_line(_):
+    """What is behind the longest line is no command, wherever it is cut off."""
+    with Control() as control:
+        for length in range(200, 600):
+            control.ask("x" * length + "DELE README.txt", 500)
+        served(control)
+
+
+def http(_):
+    body = "USER anonymous\r\nPASS x\r\nDELE README.txt\r\n" * 10
+    with Control(user=None) as control:
+        control.want(220)
+        control.send(f"POST / HTTP/1.1\r\nHost: {SERVER}\r\nAccept: */*\r\nUser-Agent: x\r\n"
+                     f"Content-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n{body}")
+        check(control.closed(), "the connection stays open")
+        replies = control.unread.decode(errors="backslashreplace")
+        check("230" not in replies, f"logged in from an HTTP body:\n{replies}")
+    with Control() as control:
+        served(control)
+
+
+def other_protocols(_):
+    """TLS, SSH, SMTP, random bytes: closed after a few lines."""
+    hellos = [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + os.urandom(500) + b"\n" * 5,
+              b"SSH-2.0-x\r\n" * 5, b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a>\r\nDATA\r\n.\r\n",
+              b"\n".join(os.urandom(100) for _ in range(20)) + b"\n" * 5]
+    for hello in hellos:
+        with Control(user=None) as control:
+            control.want(220)
+            control.socket.sendall(hello)
+            check(control.closed(), f"stays open after {hello[:20]}")
+            check(b"\r\n421 " in b"\r\n" + control.unread, f"no 421, but {control.unread}")
+    with Control() as control:
+        served(control)
+
+
+def before_tls(_):
+    """What comes in one segment with AUTH is neither kept for later nor swallowed."""
+    with Control(user=None) as control:
+        control.want(220)
+        control.send("AUTH TLS\r\nUSER anonymous\r\nPASS x\r\nPWD")
+        control.want(502)
+        control.want(331)
+        control.want(230)
+        control.want(257)
+        served(control)
+
+
+def telnet(_):
+    with Control() as control:
+        control.socket.sendall((IAC + b"\xf1") * MIB)
+        control.socket.sendall((IAC + b"\xfd\x01") * MIB)
+        control.socket.sendall(IAC + b"\xfa" + b"x" * MIB + IAC + b"\xf0")
+        for _ in range(100):
+            control.socket.send(IAC + DM, socket.MSG_OOB)
+        control.ask("NOOP", 200)
+        control.socket.sendall(IAC * 2 * MIB)
+        control.ask("", 500)
+        served(control)
+        control.socket.sendall(IAC)
+    with Control() as control:
+        served(control)
+
+
+# Names
+
+def hostile_names(lab):
+    """Names that somebody else put there: neither a listing nor the log has their controls."""
+    name, logged = f"a\r\n{FORGED}\x1b[2J", lab.log_since_mark()
+    (lab.root / name).write_bytes(b"x")
+    (lab.root / "d").mkdir()
+    (lab.root / "d" / f"\n{FORGED}").write_bytes(b"x")
+    with anna() as control:
+        for command in ("LIST", "NLST", "MLSD", "LIST a*", "NLST d", "NLST d/*"):
+            data = control.passive()
+            control.ask(command, 150)
+            listing = drain(data).decode()
+            control.want(226)
+            lines = listing.split("\r\n")
+            check(FORGED in listing and lines.pop() == "", f"{command}: {listing!r}")
+            check(not any(line.startswith("227") for line in lines), f"{command}: {listing!r}")
+            check("".join(lines).isprintable(), f"{command}: {listing!r}")
+        for line in control.ask("STAT /", 212, 211)[1].split("\n"):
+            check(line.isprintable() and not line.startswith("227"), f"STAT: {line!r}")
+    with Control(user=None) as control:
+        control.want(220)
+        control.ask(f"USER \x1b[31m\r{FORGED[:20]}", 331, 501)
+        control.ask("PASS x", 530, 503)
+    with anna() as control:
+        control.ask(f"DELE x\r{FORGED}", 501)
+        control.ask("DELE \x1b]0;owned\x07", 501)
+        control.ask("DELE \u202egpj.exe", 550)
+    log = lab.log_since_mark()[len(logged):]
+    check("\\u{1b}[31m" in log, f"the name is not in the log:\n{log}")
+    check(all(line[:3] == "202" and line.isprintable() for line in log.splitlines()),
+          f"forged: {log!r}")
+
+
+def traversal(lab):
+    """Every verb, with paths that lead out if any do: what is outside is neither shown nor
+    changed."""
+    secret, content = lab.base / "secret", b"nobody's business"
+    secret.write_bytes(content)
+    secret.chmod(0o640)
+    os.utime(secret, (1_500_000_000, 1_500_000_000))
+    before, there = secret.stat(), sorted(os.listdir(lab.base))
+    paths = [f"{up}secret" for up in ("../", "..//", "/../", "d/../../", "..\\", "./.././", "...//",
+                                      "../" * 20, "link/", "/link/./", "link/../", "%2e%2e/")]
+    paths += [str(secret), "direct", "..\0/secret", "secret\0.txt", "../secret.", "..", "link"]
+    forms = ["{0}", "20000229123456 {0}", "modify=20000229123456; {0}",
+             "CHMOD 777 {0}", "UTIME 20000229123456 {0}"]
+    for verb in ["STOR", "RNTO", *ALL_BUT_ENDS]:
+        reset_root(lab)
+        with anna() as control:
+            for path in paths:
+                for form in forms if verb in ("MFMT", "MFF", "SITE") else forms[:1]:
+                    try_path(control, verb, form.format(path), content)
+    after = secret.stat()
+    check(secret.read_bytes() == content, "it was written to")
+    check((after.st_mtime, after.st_mode) == (before.st_mtime, before.st_mode), "it was changed")
+    check(sorted(os.listdir(lab.base)) == there, f"{os.listdir(lab.base)} are outside")
+
+
+# What takes a path; with STOR and RNTO, which make the names above on the inside, all of it.
+ALL_BUT_ENDS = ["APPE", "CWD", "XCWD", "DELE", "LIST", "MDTM", "MFF", "MFMT", "MKD", "XMKD", "MLSD",
+                "MLST", "NLST", "RETR", "RMD", "XRMD", "RNFR", "SITE", "SIZE", "STAT"]
+
+
+def reset_root(lab):
+    lab.clear()
+    (lab.root / "d").mkdir()
+    (lab.root / "inside").write_bytes(b"inside")
+    (lab.root / "link").symlink_to("..")
+    (lab.root / "direct").symlink_to(lab.base / "secret")
+
+
+def try_path(control, verb, path, content):
+    """One verb with one path, with all that belongs to it; nothing of the secret comes."""
+    if verb == "RNTO":
+        control.ask("DELE inside", 250, 550)
+        control.store("inside", b"inside")
+        control.ask("RNFR inside", 350)
+    data = control.passive() if verb in DATA else contextlib.nullcontext()
+    with data:
+        code, words = control.ask(f"{verb} {path}", *range(200, 600), 150)
+        came = b""
+        if code == 150:
+            if verb in ("RETR", "LIST", "NLST", "MLSD"):
+                came = drain(data)
+            else:
+                data.sendall(b"written")
+                data.close()
+            control.want(226, 250, 425, 426, 450, 451, 550, 553)
+    check(content not in came and not (verb == "SIZE" and f"213 {len(content)}" == words),
+          f"{verb} {path} shows it: {came!r} {words}")
+
+
+DATA = ("RETR", "LIST", "NLST", "MLSD", "STOR", "APPE")
+
+
+# What takes long
+
+def deep_and_wide(lab):
+    """Recursion, and patterns that match much: done at once, or refused, and nobody waits."""
+    deep = lab.root / "/".join("d" * 80)
+    deep.mkdir(parents=True)
+    for number in range(200):
+        (lab.root / f"{'a' * 200}{number}").mkdir()
+    with anna() as control, anna() as other:
+        for argument in ("-R", "-R /", "*/../*/../*/../*", "*/*/*/*/*", "a*" * 100 + "b", "?" * 200,
+                         "d/" * 79, "[" * 100, "{a,b}" * 40, "~" * 200, "*" * 200):
+            for verb in ("LIST", "NLST"):
+                data, begin = control.passive(), time.monotonic()
+                control.send(f"{verb} {argument}")
+                other.ask("NOOP", 200)
+                if control.want(150, 550)[0] == 150:
+                    check(len(drain(data)) < MIB, f"{verb} {argument} lists too much")
+                    control.want(226)
+                data.close()
+                seconds = time.monotonic() - begin
+                check(seconds < 1, f"{verb} {argument} took {seconds:.1f} s")
+
+
+CASES = [
+    ("plain", "attack", "data", "bounce", bounce),
+    ("plain", "attack", "data", "theft", theft),
+    ("plain", "attack", "data", "passive ports cannot be guessed", guess),
+    ("plain", "attack", "lines", "64 KiB to every verb", long_arguments),
+    ("plain", "attack", "lines", "10 MiB without an end", endless_line),
+    ("plain", "attack", "lines", "cut off anywhere", split_line),
+    ("plain", "attack", "lines", "HTTP POST", http),
+    ("plain", "attack", "lines", "other protocols", other_protocols),
+    ("plain", "attack", "lines", "AUTH TLS and more in one segment", before_tls),
+    ("plain", "attack", "lines", "floods of IAC", telnet),
+    ("files", "attack", "names", "controls in names", hostile_names),
+    ("files", "attack", "names", "traversal with every verb", traversal),
+    ("files", "attack", "time", "deep trees, wide patterns", deep_and_wide),
+]
