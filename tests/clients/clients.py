@@ -553,6 +553,6 @@ def version(name):
     done = subprocess.run(VERSIONS[name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=20)
     said = text(done.stdout)
-    found = re.search(r"\b\d+(\.\d+)+|\b\d{8}\b|\b\d+\.\d+", said)
+    found = re.search(r"(?<![\d.])\d+(\.\d+)+|\b\d{8}\b", said)
     check(found, f"{name} does not tell its version, but:\n{said}")
     return found[0]

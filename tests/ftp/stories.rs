@@ -468,6 +468,34 @@ fn listings_of_hostile_names() {
         assert_eq!(fetch(net, at, "NLST"), b"a??226 b?[2J\r\n");
         let line = "-rw-r--r-- 1 owner group            0 Nov 21 12:34 a??226 b?[2J\r\n";
         assert_eq!(fetch(net, at, "LIST"), line.as_bytes());
+        assert_eq!(fetch(net, at, "LIST a*J"), line.as_bytes());
+        assert_eq!(net.say(at, "STAT /").lines().nth(1), Some(line.trim_end()));
+        net.say(at, "OPTS MLST type;");
+        assert_eq!(fetch(net, at, "MLSD"), b"type=file; a??226 b?[2J\r\n");
+    });
+}
+
+/// CERT VU#328867: a firewall that looks for replies in the stream finds none that an argument
+/// has brought there.
+#[test]
+fn an_argument_never_begins_a_line() {
+    let forged = "227 Entering passive mode (10,0,0,1,0,22)";
+    with_net(Setup::default(), |net| {
+        net.ftp.storage().make(&format!("/{forged}"), b"", DATE);
+        let at = greeted(net);
+        for verb in verbs(net, at).iter().filter(|verb| *verb != "QUIT") {
+            for before in ["", "/", "x\r", "x\n", "\"", "a/../", "-l "] {
+                let at = logged_in(net);
+                let mut replies = net.say(at, &format!("{verb} {before}{forged}"));
+                if replies.starts_with("150 ") {
+                    replies += &net.say(at, "ABOR");
+                }
+                net.elapse(seconds(1));
+                replies += &net.say(at, "PWD\r\nSTAT\r\nQUIT");
+                let begins = replies.split(['\r', '\n']).any(|line| line.starts_with("227"));
+                assert!(!begins, "{verb} {before:?}: {replies}");
+            }
+        }
     });
 }
 
