@@ -21,7 +21,7 @@
 //! | bounce (CVE-1999-0017) | `bounce.txt`, `active.txt`, `nobody_else_is_called`, `bounce` |
 //! | passive theft (CERT VU#2558) | `nobody_else_may_open_it`, `ports_vary_within_their_range`, `theft`, `guess` |
 //! | long arguments (CVE-2020-6835) | `long_lines_for_every_verb`, `long_lines_before_login`, `long_names.txt`, `long_arguments` |
-//! | use after a transfer is interrupted (CVE-2020-9273) | `killed_at_every_byte`, `retr_breaks.txt`, `stor_breaks.txt`, `broken_upload` |
+//! | use after a transfer is interrupted (CVE-2020-9273) | `killed_at_every_byte`, `retr_breaks.txt`, `stor_breaks.txt`, `killed_transfers` |
 //! | recursive listing (CVE-2019-20176) | `list.txt`, `deep_and_wide` |
 //! | wide globs, backtracking (CVE-2010-2632) | `glob.txt`, `the_worst_pattern_takes_no_time`, `deep_and_wide` |
 //! | commands before TLS (CVE-2011-0411) | `auth_tls.txt`, `before_tls` |
@@ -29,7 +29,7 @@
 //! | connection exhaustion (CVE-2021-47865) | `one_session_too_many`, `no_session_to_refuse_with`, `ten_thousand_spoofed_syns_stop_nobody`, `dropped_connections` |
 //! | symlink escape (CVE-2017-7418) | `a_link_swapped_during_the_call_does_not_lead_out`, `no_link_leads_out`, `traversal` |
 //! | cross-protocol (CVE-2021-3618) | `http_post.txt`, `nonsense.txt`, `http`, `other_protocols` |
-//! | REST overflow | `rest_arguments.txt`, `numbers` |
+//! | REST overflow | `rest_arguments.txt`, `numbers`, `restart` |
 //! | Telnet IAC (CVE-2010-4221) | `telnet.txt`, `floods_of_telnet_commands`, `telnet` |
 //! | a reply inside a reply (CERT VU#328867) | `an_argument_never_begins_a_line`, `names.txt` |
 //! | log and listing injection (CVE-2026-27699) | `listings_of_hostile_names`, `names.txt`, `nothing_forges_a_line`, `hostile_names` |

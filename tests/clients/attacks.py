@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from lab import HOST, MIB, OTHER, SERVER, check
-from wire import DM, IAC, Control, anna, drain
+from wire import DM, IAC, Control, anna, drain, reset
 
 FORGED = "227 Entering passive mode (10,0,0,1,0,22)"
 
@@ -112,6 +112,49 @@ def guess(lab):
     check(len(set(steps)) > 190, f"their distances repeat: {steps}")
     check(max(ports) - min(ports) > 12_000, f"they lie close together: {sorted(ports)}")
     check(len(set(ports) & set(again)) < 20, f"they repeat after a start: {ports} {again}")
+
+
+def killed_transfers(lab):
+    """The client goes in the middle of transfers, in every order: nothing is left of them."""
+    content = os.urandom(4 * MIB)
+    (lab.root / "there.bin").write_bytes(content)
+    for number in range(200):
+        control = anna()
+        data = control.passive()
+        control.send(("RETR there.bin", "STOR up.bin", "NLST", "APPE there.bin")[number % 4])
+        if number // 4 % 2:
+            control.want(150)
+        if number % 2:
+            data.sendall(content[:number * 1000])
+        ends = (control.socket, data) if number // 8 % 2 else (data, control.socket)
+        for end in ends:
+            reset(end)
+    time.sleep(0.5)
+    check(os.listdir(lab.root) == ["there.bin"], f"left over: {os.listdir(lab.root)}")
+    with contextlib.ExitStack() as stack:
+        # There are 64 data connections, which all can be had again.
+        for control in [stack.enter_context(anna()) for _ in range(64)]:
+            stack.enter_context(control.passive())
+    with anna() as control:
+        check(control.fetch("there.bin") == content, "the file is another one")
+
+
+def restart(lab):
+    """REST at the ends of what numbers can be, on a real file."""
+    (lab.root / "there.bin").write_bytes(b"0123456789")
+    with anna() as control:
+        for offset in (-1, 1 << 63, (1 << 64) - 1, 1 << 64, (1 << 64) + 5, 10 ** 40, "5x", "0x5"):
+            control.ask(f"REST {offset}", 501)
+            check(control.fetch("there.bin") == b"0123456789", f"begins at {offset}")
+        for offset in (11, 1 << 31, 1 << 32, (1 << 63) - 1):
+            control.ask(f"REST {offset}", 350)
+            with control.passive() as data:
+                if control.ask("RETR there.bin", 150, 554)[0] == 150:
+                    check(drain(data) == b"", f"something lies behind {offset}")
+                    control.want(226)
+            control.ask(f"REST {offset}", 350)
+            control.ask("STOR there.bin", 554)
+        check((lab.root / "there.bin").read_bytes() == b"0123456789", "the file is another one")
 
 
 # Lines
@@ -325,6 +368,8 @@ CASES = [
     ("plain", "attack", "data", "bounce", bounce),
     ("plain", "attack", "data", "theft", theft),
     ("plain", "attack", "data", "passive ports cannot be guessed", guess),
+    ("files", "attack", "data", "200 transfers killed", killed_transfers),
+    ("files", "attack", "data", "REST out of range", restart),
     ("plain", "attack", "lines", "64 KiB to every verb", long_arguments),
     ("plain", "attack", "lines", "10 MiB without an end", endless_line),
     ("plain", "attack", "lines", "cut off anywhere", split_line),

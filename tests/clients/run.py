@@ -155,7 +155,8 @@ def main():
     finally:
         place.close()
     failed = sum(not passed for _, passed in results)
-    print(table.show(results))
+    if rows := table.show(results):
+        print(rows)
     failed += report_readme(matrix)
     print(f"clients: {len(results) + 1 - failed} passed, {failed} failed")
     return 1 if failed or not cases else 0

@@ -28,8 +28,9 @@ HEAD = ["| client | version | data connections | tried | cases |", "|---|---|---
 
 def show(results):
     """The table of the results, which are pairs of a case and whether it passed."""
-    lines = list(HEAD)
-    for name in sorted({case.who for case, _ in results} - set(OURS), key=str.lower):
+    names = sorted({case.who for case, _ in results} - set(OURS), key=str.lower)
+    lines = list(HEAD) if names else []
+    for name in names:
         passed = [ok for case, ok in results if case.who == name]
         lines.append(f"| `{name}` | {version(name)} | {connections(name)} | {tried(name)} | "
                      f"{passed.count(True)} of {len(passed)} |")
@@ -47,7 +48,7 @@ def connections(name):
 
 def tried(name):
     if name not in CLIENTS:
-        return BESIDE[name]
+        return BESIDE.get(name, "")
     return ", ".join(WORDS[verb] for verb in WORDS if verb in CLIENTS[name].can)
 
 
