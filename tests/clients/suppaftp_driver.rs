@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Outcome {
-    log::set_logger(&Dialogue)?;
+    log::set_logger(&Dialogue).map_err(|error| error.to_string())?;
     log::set_max_level(LevelFilter::Trace);
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [address, user, password, mode] = arguments.as_slice() else {
