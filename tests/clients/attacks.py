@@ -190,14 +190,18 @@ def split_line(_):
 
 
 def http(_):
+    """A browser's request, and one that has nothing between its first line and the commands."""
     body = "USER anonymous\r\nPASS x\r\nDELE README.txt\r\n" * 10
-    with Control(user=None) as control:
-        control.want(220)
-        control.send(f"POST / HTTP/1.1\r\nHost: {SERVER}\r\nAccept: */*\r\nUser-Agent: x\r\n"
-                     f"Content-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n{body}")
-        check(control.closed(), "the connection stays open")
-        replies = control.unread.decode(errors="backslashreplace")
-        check("230" not in replies, f"logged in from an HTTP body:\n{replies}")
+    headers = (f"Host: {SERVER}\r\nAccept: */*\r\nUser-Agent: x\r\nContent-Type: text/plain\r\n"
+               f"Content-Length: {len(body)}\r\n\r\n")
+    for request in (headers + body, body):
+        with Control(user=None) as control:
+            control.want(220)
+            control.send("POST / HTTP/1.1\r\n" + request)
+            check(control.closed(), "the connection stays open")
+            replies = control.unread.decode(errors="backslashreplace")
+            check("331" not in replies and "230" not in replies,
+                  f"commands of an HTTP body were done:\n{replies}")
     with Control() as control:
         served(control)
 
