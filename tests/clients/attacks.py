@@ -3,6 +3,7 @@ attack and their tests is in tests/ftp.rs."""
 
 import contextlib
 import os
+import random
 import re
 import socket
 import subprocess
@@ -249,6 +250,46 @@ def telnet(_):
         served(control)
 
 
+# Frames
+
+def everything(link):
+    """The frames that came and went so far."""
+    link.settimeout(0.2)
+    found = []
+    with contextlib.suppress(TimeoutError):
+        while True:
+            found.append(link.recv(4096))
+    return found
+
+
+def frames(_):
+    """What a session sent, again: whole, cut off, with a byte changed; and noise of all lengths."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as link:
+        link.bind(("tap0", 0))
+        with Control() as control:
+            control.store("sent.bin", os.urandom(10_000))
+            served(control)
+        own = link.getsockname()[4]
+        ours = [frame for frame in everything(link) if frame[6:12] == own]
+        check(len(ours) > 20, f"{len(ours)} frames of a session were heard")
+        chance = random.Random(1)
+        for _ in range(20_000):
+            frame = bytearray(chance.choice(ours))
+            match chance.randrange(4):
+                case 0:
+                    frame = frame[:chance.randrange(14, len(frame) + 1)]
+                case 1:
+                    frame[chance.randrange(12, len(frame))] ^= 1 << chance.randrange(8)
+                case 2:
+                    frame[16:] = chance.randbytes(chance.randrange(1498))
+            link.send(frame)
+        for frame in ours:  # with the hardware address that is right
+            link.send(frame)
+    with Control() as control:
+        served(control)
+        check(len(control.fetch("sent.bin")) == 10_000, "the file is another one")
+
+
 # Names
 
 def hostile_names(lab):
@@ -381,6 +422,7 @@ CASES = [
     ("plain", "attack", "lines", "other protocols", other_protocols),
     ("plain", "attack", "lines", "AUTH TLS and more in one segment", before_tls),
     ("plain", "attack", "lines", "floods of IAC", telnet),
+    ("plain", "attack", "frames", "replayed, cut off, changed, random", frames),
     ("files", "attack", "names", "controls in names", hostile_names),
     ("files", "attack", "names", "traversal with every verb", traversal),
     ("files", "attack", "time", "deep trees, wide patterns", deep_and_wide),
