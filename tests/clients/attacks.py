@@ -95,7 +95,7 @@ def theft(_):
     to_other = [line for line in packets if f"> {OTHER}." in line]
     accepted = [line for line in packets if f"> {HOST}." in line and "Flags [S.]" in line]
     check(not any("Flags [S" in line for line in to_other), "answered:\n" + "\n".join(to_other))
-    check(len(to_other) == 30 and len(accepted) == 20, "\n".join(packets))
+    check(len(to_other) >= 30 and len(accepted) >= 20, "not all was seen:\n" + "\n".join(packets))
 
 
 def some_ports(lab):
@@ -324,6 +324,12 @@ def hostile_names(lab):
           f"forged: {log!r}")
 
 
+DOWN = ("RETR", "LIST", "NLST", "MLSD")
+UP = ("STOR", "APPE")
+WITH_PATHS = (*DOWN, *UP, "CWD", "XCWD", "DELE", "MDTM", "MFF", "MFMT", "MKD", "XMKD", "MLST", "RMD",
+              "XRMD", "RNFR", "RNTO", "SITE", "SIZE", "STAT")
+
+
 def traversal(lab):
     """Every verb, with paths that lead out if any do: what is outside is neither shown nor
     changed."""
@@ -337,7 +343,7 @@ def traversal(lab):
     paths += [str(secret), "direct", "..\0/secret", "secret\0.txt", "../secret.", "..", "link"]
     forms = ["{0}", "20000229123456 {0}", "modify=20000229123456; {0}",
              "CHMOD 777 {0}", "UTIME 20000229123456 {0}"]
-    for verb in ["STOR", "RNTO", *ALL_BUT_ENDS]:
+    for verb in WITH_PATHS:
         reset_root(lab)
         with anna() as control:
             for path in paths:
@@ -347,11 +353,6 @@ def traversal(lab):
     check(secret.read_bytes() == content, "it was written to")
     check((after.st_mtime, after.st_mode) == (before.st_mtime, before.st_mode), "it was changed")
     check(sorted(os.listdir(lab.base)) == there, f"{os.listdir(lab.base)} are outside")
-
-
-# What takes a path; with STOR and RNTO, which make the names above on the inside, all of it.
-ALL_BUT_ENDS = ["APPE", "CWD", "XCWD", "DELE", "LIST", "MDTM", "MFF", "MFMT", "MKD", "XMKD", "MLSD",
-                "MLST", "NLST", "RETR", "RMD", "XRMD", "RNFR", "SITE", "SIZE", "STAT"]
 
 
 def reset_root(lab):
@@ -368,12 +369,12 @@ def try_path(control, verb, path, content):
         control.ask("DELE inside", 250, 550)
         control.store("inside", b"inside")
         control.ask("RNFR inside", 350)
-    data = control.passive() if verb in DATA else contextlib.nullcontext()
+    data = control.passive() if verb in DOWN + UP else contextlib.nullcontext()
     with data:
         code, words = control.ask(f"{verb} {path}", *range(200, 600), 150)
         came = b""
         if code == 150:
-            if verb in ("RETR", "LIST", "NLST", "MLSD"):
+            if verb in DOWN:
                 came = drain(data)
             else:
                 data.sendall(b"written")
@@ -381,9 +382,6 @@ def try_path(control, verb, path, content):
             control.want(226, 250, 425, 426, 450, 451, 550, 553)
     check(content not in came and not (verb == "SIZE" and f"213 {len(content)}" == words),
           f"{verb} {path} shows it: {came!r} {words}")
-
-
-DATA = ("RETR", "LIST", "NLST", "MLSD", "STOR", "APPE")
 
 
 # What takes long
