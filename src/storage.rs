@@ -39,6 +39,17 @@ pub enum Op<'a> {
     List {
         /// The directory.
         path: Path<'a>,
+        /// In which order.
+        order: Order,
+    },
+    /// List the directories in a directory by name, from the first after `after` on. What only
+    /// leads to a directory, as a symbolic link does, is none: so who goes down from one to the
+    /// next comes to an end. Poll as for a listing.
+    Directories {
+        /// The directory.
+        path: Path<'a>,
+        /// A name, that of an entry or not; every name comes after the empty one.
+        after: &'a [u8],
     },
     /// Show one entry, of a directory itself too. Poll [`poll_entry`](Storage::poll_entry);
     /// [`poll_open`](Storage::poll_open) may be polled before, as for a listing.
@@ -101,6 +112,45 @@ pub enum Keep {
     Bytes(u64),
     /// All of it, also when there is none: append.
     All,
+}
+
+/// The order of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// What comes first.
+    pub by: By,
+    /// The other way round.
+    pub reverse: bool,
+}
+
+/// What comes first in a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Anything: as is easiest for the storage.
+    Any,
+    /// The smallest name, byte by byte.
+    Name,
+    /// What was modified last; of the same date, the smallest name.
+    Date,
+    /// The largest file; of the same size, the smallest name.
+    Size,
+}
+
+impl Order {
+    /// No order at all.
+    pub const ANY: Self = Self { by: By::Any, reverse: false };
+    /// By name.
+    pub const NAME: Self = Self { by: By::Name, reverse: false };
+
+    /// What an entry is ordered by before its name: the smallest comes first, or with `reverse`
+    /// the largest.
+    pub fn key(self, entry: &Entry<'_>) -> u64 {
+        match self.by {
+            By::Any | By::Name => 0,
+            By::Date => !entry.modified.0,
+            By::Size => !entry.size,
+        }
+    }
 }
 
 /// What kind of thing an [`Entry`] is.
@@ -187,8 +237,9 @@ pub trait Storage {
     /// is progress of another kind (copying what is kept): poll again.
     fn poll_write(&mut self, job: &mut Self::Job, buf: &[u8]) -> Poll<Result<usize, Error>>;
 
-    /// The next entry; `None` after the last. The order is the storage's; `.` and `..` are
-    /// not among them.
+    /// The next entry; `None` after the last. `.` and `..` are not among them. What stays as it
+    /// is while a listing goes on is shown once; what is added, removed or renamed meanwhile, or
+    /// changes what the order goes by, may be shown or not.
     fn poll_entry<'a>(
         &'a mut self,
         job: &'a mut Self::Job,

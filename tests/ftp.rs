@@ -141,6 +141,8 @@ transcripts! {
     late_data_connection
     line_ends
     list
+    list_options
+    list_recursive
     login
     long_names
     mfmt_mff

@@ -7,7 +7,8 @@ use super::command::{self, Row, Verb, number};
 use super::facts::TimeVal;
 use super::glob;
 use super::line::Received;
-use super::list::{self, Format, without_options};
+use super::list::{self, Format, Options};
+use super::listing::Listing;
 use super::range::Range;
 use super::reply::{DataFault, Reply};
 use super::session::{DataPort, Session, Step, Then, Turn, Work};
@@ -15,7 +16,7 @@ use super::transfer::{BYTES_A_POLL, Direction, Outcome, Progress, Scene, Transfe
 use crate::auth::Rights;
 use crate::log::Escaped;
 use crate::service::{Action, Data};
-use crate::storage::{Error, Keep, Kind, Op, Storage};
+use crate::storage::{Error, Keep, Kind, Op, Order, Storage};
 use crate::time::Instant;
 
 /// Bytes of the longest name that STOU chooses.
@@ -23,59 +24,79 @@ const UNIQUE_MAX: usize = 36;
 
 impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn list(&mut self, argument: &[u8], format: Format, turn: &mut Turn<'_, S>) -> Step {
-        self.look_up(without_options(argument), Rights::LIST, Then::List(format), turn)
+        let (options, path) = Options::parse(argument);
+        let format = if options.long { Format::Long } else { format };
+        self.look_up(path, Rights::LIST, Then::List(format, options), turn)
     }
 
     pub(super) fn list_facts(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let format = Format::Machine(self.facts, self.rights.unwrap_or_default());
-        self.look_up(argument, Rights::LIST, Then::List(format), turn)
+        let options = Options { order: Order::ANY, ..Options::NONE };
+        self.look_up(argument, Rights::LIST, Then::List(format, options), turn)
     }
 
     pub(super) fn start_list(
         &mut self,
         format: Format,
+        options: Options,
         kind: Kind,
         turn: &mut Turn<'_, S>,
     ) -> Step {
-        let job = self.start_listing(kind, turn);
-        if kind != Kind::Directory {
+        let job = self.start_listing(options, kind, turn);
+        let is_opened = kind == Kind::Directory && !options.itself;
+        let options = Options { recursive: options.recursive && is_opened, ..options };
+        let listing = Listing::new(format, options, &self.path);
+        if !is_opened {
             // The one line is that of an entry of the directory around it.
             self.path.ascend();
         }
-        self.start_transfer(job, Direction::List(format), turn)
+        self.start_transfer(job, Direction::List(listing), turn)
     }
 
     /// Whether the path of LIST or NLST ends in a pattern.
     pub(super) fn is_pattern(&self, then: Then) -> bool {
-        let listing = matches!(then, Then::List(Format::Long | Format::Names));
+        let listing = matches!(then, Then::List(Format::Long | Format::Names, _));
         let name = self.path.seen().parent().map_or(&b""[..], |(_, name)| name);
         listing && glob::is_pattern(name)
     }
 
     /// LIST or NLST of the entries that match a pattern.
     pub(super) fn list_matching(&mut self, then: Then, turn: &mut Turn<'_, S>) -> Step {
-        let (Then::List(format), Some((path, _))) = (then, self.path.as_path().parent()) else {
+        let (Then::List(format, Options { order, .. }), Some((path, _))) =
+            (then, self.path.as_path().parent())
+        else {
             return self.refuse(Error::NotFound, turn);
         };
-        match turn.start(Op::List { path }) {
-            Ok(job) => self.work = Work::Transfer(Transfer::matching(job, format, turn.now)),
-            Err(error) => return self.refuse(error, turn),
-        }
-        Step::Next
+        let job = turn.start(Op::List { path, order });
+        let listing = Listing::matching(format, order, &self.path);
+        self.start_transfer(job, Direction::List(listing), turn)
     }
 
     /// Begins to list a directory, or to show what is none.
-    fn start_listing(&mut self, kind: Kind, turn: &mut Turn<'_, S>) -> Result<S::Job, Error> {
-        let path = self.path.as_path();
-        let op = if kind == Kind::Directory { Op::List { path } } else { Op::Stat { path } };
-        turn.start(op)
+    fn start_listing(
+        &mut self,
+        options: Options,
+        kind: Kind,
+        turn: &mut Turn<'_, S>,
+    ) -> Result<S::Job, Error> {
+        let (path, order) = (self.path.as_path(), options.order);
+        match kind {
+            Kind::Directory if !options.itself => turn.start(Op::List { path, order }),
+            _ => turn.start(Op::Stat { path }),
+        }
     }
 
     /// STAT with a path (RFC 959 section 4.1.3): the listing goes over the control connection.
-    pub(super) fn begin_status(&mut self, kind: Kind, turn: &mut Turn<'_, S>) -> Step {
-        match self.start_listing(kind, turn) {
+    /// It goes no deeper than that directory.
+    pub(super) fn begin_status(
+        &mut self,
+        options: Options,
+        kind: Kind,
+        turn: &mut Turn<'_, S>,
+    ) -> Step {
+        match self.start_listing(options, kind, turn) {
             Ok(job) => {
-                self.work = Work::Status(job);
+                self.work = Work::Status(job, options);
                 self.reply(Reply::StatusBegins, turn)
             }
             Err(error) => self.refuse(error, turn),
@@ -85,10 +106,13 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// A line of the reply to STAT with a path; the session has seen to it that there is room.
     pub(super) fn list_status(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let date = turn.server.date(turn.now);
-        let Work::Status(job) = &mut self.work else { return Step::Next };
+        let Work::Status(job, options) = &mut self.work else { return Step::Next };
         match turn.server.storage.poll_entry(job) {
             Poll::Pending => return Step::Leave(Action::Pending),
-            Poll::Ready(Ok(Some(entry))) => {
+            Poll::Ready(Ok(Some(mut entry))) => {
+                if options.itself && self.path.seen().is_root() {
+                    entry.name = b"";
+                }
                 let line = list::long(&entry, date);
                 self.active = turn.now;
                 turn.control.write(line.as_deref().unwrap_or_default());
@@ -97,7 +121,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             // An error in the middle can only end the list: the reply has begun.
             Poll::Ready(Ok(None) | Err(_)) => {}
         }
-        if let Work::Status(job) = core::mem::replace(&mut self.work, Work::Command) {
+        if let Work::Status(job, _) = core::mem::replace(&mut self.work, Work::Command) {
             turn.server.storage.cancel(job);
         }
         self.done(Reply::StatusEnds, turn)
@@ -167,9 +191,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let date = turn.server.date(turn.now);
         let Work::Transfer(transfer) = &mut self.work else { return Step::Next };
         let max_upload = self.max_upload;
-        let scene = Scene {
+        let scene = &mut Scene {
             directory: self.directory.seen(),
-            path: self.path.seen(),
+            path: &mut self.path,
             date,
             allowance,
             max_upload,
@@ -283,6 +307,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     fn transfer_over(&mut self, outcome: Outcome, turn: &mut Turn<'_, S>) -> Step {
         let reply = match outcome {
             Outcome::Complete => Reply::Complete,
+            Outcome::CutOff => Reply::CutOff,
             Outcome::Storage(error) => Reply::Failed(error),
             Outcome::TooLarge => Reply::UploadTooLarge { max: self.max_upload },
             Outcome::NoConnection(fault) => self.not_connected(fault, turn),

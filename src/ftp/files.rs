@@ -179,7 +179,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             }
             (Then::Size, Kind::File) => self.done(Reply::Facts { size: entry.size }, turn),
             (Then::Size, _) => self.done(Reply::NotAFile, turn),
-            (Then::Status, kind) => self.begin_status(kind, turn),
+            (Then::Status(options), kind) => self.begin_status(options, kind, turn),
             (Then::Tell, _) => {
                 let rights = self.rights.unwrap_or_default();
                 let (path, facts) = (self.path.seen(), self.facts);
@@ -188,10 +188,10 @@ impl<S: Storage, const N: usize> Session<S, N> {
                 Step::Next
             }
             // RFC 3659 section 7.2.1.
-            (Then::List(Format::Machine(..)), Kind::File | Kind::Other) => {
+            (Then::List(Format::Machine(..), _), Kind::File | Kind::Other) => {
                 self.reject(Reply::BadArgument("MLSD lists directories only"), turn)
             }
-            (Then::List(format), kind) => self.start_list(format, kind, turn),
+            (Then::List(format, options), kind) => self.start_list(format, options, kind, turn),
             _ => self.done(Reply::Modified(entry.modified), turn),
         }
     }

@@ -33,6 +33,7 @@
 //! | `hash` | checksums of files |
 //! | `peers` | how many sessions an address has |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
+//! | `listing` | what LIST sends: directory by directory, from entries to lines |
 //! | `reply`, `report` | codes and texts; what STAT tells |
 //! | `list`, `facts`, `glob`, `ascii`, `path`, `range`, `address` | syntax |
 
@@ -48,6 +49,7 @@ mod glob;
 mod hash;
 mod line;
 mod list;
+mod listing;
 mod modify;
 mod parameters;
 mod path;

@@ -6,7 +6,7 @@ use super::address::{self, AddressError, protocol};
 use super::command::number;
 use super::facts::Facts;
 use super::hash::Algorithm;
-use super::list::without_options;
+use super::list::Options;
 use super::reply::{DataFault, Reply};
 use super::report::{Report, Running};
 use super::session::{DataPort, Representation, Session, Step, Then, Turn, Work};
@@ -155,7 +155,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     pub(super) fn status(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         if !argument.is_empty() {
-            return self.look_up(without_options(argument), Rights::LIST, Then::Status, turn);
+            let (options, path) = Options::parse(argument);
+            return self.look_up(path, Rights::LIST, Then::Status(options), turn);
         }
         let transfer = match &self.work {
             Work::Transfer(transfer) => {

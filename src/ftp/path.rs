@@ -89,11 +89,16 @@ impl<const N: usize> PathBuf<N> {
         }
     }
 
-    fn descend(&mut self, name: &[u8]) -> Result<(), PathError> {
-        if !self.as_path().is_root() {
-            self.bytes.push(b'/').map_err(|_| PathError::TooLong)?;
+    /// Makes it something in the directory that it is; without room for that it stays.
+    pub fn descend(&mut self, name: &[u8]) -> Result<(), PathError> {
+        let separator: &[u8] = if self.as_path().is_root() { b"" } else { b"/" };
+        if self.bytes.capacity() - self.bytes.len() < separator.len() + name.len() {
+            return Err(PathError::TooLong);
         }
-        self.bytes.extend_from_slice(name).map_err(|_| PathError::TooLong)
+        // There is room.
+        let _ = self.bytes.extend_from_slice(separator);
+        let _ = self.bytes.extend_from_slice(name);
+        Ok(())
     }
 }
 
@@ -160,6 +165,17 @@ mod tests {
             base.enter(Path::new(&[&b"/"[..], &[b'a'; 32]].concat()).unwrap()),
             Err(PathError::TooLong)
         );
+    }
+
+    #[test]
+    fn down_as_far_as_there_is_room() {
+        let mut path = PathBuf::<8>::default();
+        assert_eq!(path.descend(b"abc"), Ok(()));
+        assert_eq!(path.descend(b"1234"), Err(PathError::TooLong));
+        assert_eq!(path.as_path().as_bytes(), b"/abc");
+        assert_eq!(path.descend(b"123"), Ok(()));
+        assert_eq!(path.descend(b""), Err(PathError::TooLong));
+        assert_eq!(path.as_path().as_bytes(), b"/abc/123");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::command::{self, Malformed, Verb};
 use super::facts::Facts;
 use super::hash::{Algorithm, Hashing};
 use super::line::{Line, Received};
-use super::list::Format;
+use super::list::{Format, Options};
 use super::path::PathBuf;
 use super::range::Range;
 use super::reply::Reply;
@@ -102,7 +102,7 @@ pub(super) enum Work<J> {
     /// Waits for storage to do what takes a single reply.
     Single(J, Then),
     /// Lists a path in the reply to STAT.
-    Status(J),
+    Status(J, Options),
     /// Lists the sessions, from that number on; [`super::Ftp`] does, which knows them.
     Who(SessionId),
     /// Computes a checksum.
@@ -129,11 +129,11 @@ pub(super) enum Then {
     RenameFrom,
     Size,
     Modified,
-    List(Format),
+    List(Format, Options),
     /// MLST: its facts.
     Tell,
     /// STAT: its listing, as a reply.
-    Status,
+    Status(Options),
 }
 
 /// The representation type (RFC 959 section 3.1.1).
@@ -231,7 +231,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn close(&mut self, server: &mut Server<S>, accounts: &mut dyn Authenticator) {
         self.log_out(accounts);
         match core::mem::replace(&mut self.work, Work::Closing) {
-            Work::Single(job, _) | Work::Status(job) => server.storage.cancel(job),
+            Work::Single(job, _) | Work::Status(job, _) => server.storage.cancel(job),
             Work::Hash(hashing) => hashing.cancel(&mut server.storage),
             Work::Transfer(transfer) => {
                 warn!("{} {}: cut off with its session", self.peer, self.verb);
@@ -262,7 +262,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             (Action::Wait(_) | Action::Pending | Action::Yield, Some(end)) if end <= turn.now => {
                 if turn.control.room() >= FAREWELL_MAX {
                     match self.work {
-                        Work::Status(_) => Reply::StatusEnds.send(turn.control),
+                        Work::Status(..) => Reply::StatusEnds.send(turn.control),
                         Work::Who(_) => Reply::WhoEnds.send(turn.control),
                         _ => {}
                     }

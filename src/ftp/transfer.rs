@@ -4,8 +4,8 @@
 use core::task::Poll;
 
 use super::ascii::{Piece, ToStorage, ToWire};
-use super::glob;
-use super::list::{self, Format};
+use super::listing::Listing;
+use super::path::PathBuf;
 use super::range::Range;
 use super::reply::DataFault;
 use crate::budget::Budget;
@@ -16,8 +16,6 @@ use crate::time::{Duration, Instant, Timestamp};
 
 /// Bytes that one poll moves at most, so that one fast transfer leaves turns to the others.
 pub(super) const BYTES_A_POLL: usize = 256 * 1024;
-/// Entries that one poll lists at most.
-const ENTRIES_A_POLL: usize = 256;
 
 /// How long the final reply waits for the client to close its side of the data connection.
 const CLOSING: Duration = Duration::from_millis(100);
@@ -35,7 +33,7 @@ pub(super) enum Direction {
     /// STOR and APPE; with TYPE A converted.
     Store(Option<ToStorage>),
     /// LIST, NLST and MLSD.
-    List(Format),
+    List(Listing),
 }
 
 /// How far a transfer has come.
@@ -62,8 +60,6 @@ pub(super) struct Transfer<J> {
     /// The job came to its end by itself, and must not be cancelled.
     job_ended: bool,
     direction: Direction,
-    /// Whether only the entries are listed that match the last name of the path.
-    matching: bool,
     stage: Stage,
     /// Bytes moved over the data connection so far.
     pub bytes: u64,
@@ -101,6 +97,8 @@ pub(super) enum Progress {
 pub(super) enum Outcome {
     /// RETR, LIST: the peer acknowledged all of it. STOR, APPE: storage has committed it.
     Complete,
+    /// LIST -R: the same, but not everything was listed.
+    CutOff,
     /// Storage failed.
     Storage(Error),
     /// There was no data connection.
@@ -116,12 +114,11 @@ pub(super) enum Outcome {
 }
 
 /// What a transfer needs to know of its session.
-#[derive(Clone, Copy)]
-pub(super) struct Scene<'a> {
+pub(super) struct Scene<'a, const N: usize> {
     /// The working directory.
     pub directory: Path<'a>,
-    /// The path that is transferred.
-    pub path: Path<'a>,
+    /// The path that is transferred. A listing goes down and up with it.
+    pub path: &'a mut PathBuf<N>,
     /// The date, for listings.
     pub date: Timestamp,
     /// Bytes that may move now.
@@ -136,7 +133,6 @@ impl<J> Transfer<J> {
             job,
             job_ended: false,
             direction,
-            matching: false,
             stage: Stage::Opening,
             bytes: 0,
             size: None,
@@ -150,12 +146,6 @@ impl<J> Transfer<J> {
     /// Whether it is still looked whether it can be done, so that nothing has been said yet.
     pub fn is_opening(&self) -> bool {
         matches!(self.stage, Stage::Opening | Stage::Asking)
-    }
-
-    /// A listing of the entries that match the last name of the path; the job lists the
-    /// directory in front of it.
-    pub fn matching(job: J, format: Format, now: Instant) -> Self {
-        Self { matching: true, ..Self::new(job, Direction::List(format), now) }
     }
 
     /// Whether it moves bytes, so that limits to the rate hold it up.
@@ -187,11 +177,11 @@ impl<J> Transfer<J> {
     }
 
     /// Advances the transfer.
-    pub fn poll<S: Storage<Job = J>>(
+    pub fn poll<S: Storage<Job = J>, const N: usize>(
         &mut self,
         storage: &mut S,
         data: &mut Data<'_>,
-        scene: Scene<'_>,
+        scene: &mut Scene<'_, N>,
         now: Instant,
     ) -> Progress {
         if self.stage == Stage::Opening {
@@ -239,16 +229,21 @@ impl<J> Transfer<J> {
         }
     }
 
-    fn move_bytes<S: Storage<Job = J>>(
+    fn move_bytes<S: Storage<Job = J>, const N: usize>(
         &mut self,
         storage: &mut S,
         stream: &mut dyn Stream,
-        scene: Scene<'_>,
+        scene: &mut Scene<'_, N>,
     ) -> Progress {
-        match self.direction {
+        match &mut self.direction {
             Direction::Retrieve(..) => self.retrieve(storage, stream, scene.allowance),
             Direction::Store(_) => self.store(storage, stream, scene),
-            Direction::List(format) => self.list(storage, stream, format, scene),
+            Direction::List(listing) => {
+                let room = stream.room();
+                let progress = listing.poll(storage, &mut self.job, stream, scene);
+                self.bytes += room.saturating_sub(stream.room()) as u64;
+                progress.unwrap_or_else(|| self.finish(stream))
+            }
         }
     }
 
@@ -319,15 +314,19 @@ impl<J> Transfer<J> {
             return Progress::Pending;
         };
         self.job_ended = true;
-        over(result.map_or_else(Outcome::Storage, |_| Outcome::Complete))
+        over(match (result, &self.direction) {
+            (Err(error), _) => Outcome::Storage(error),
+            (Ok(_), Direction::List(Listing { is_cut_off: true, .. })) => Outcome::CutOff,
+            (Ok(_), _) => Outcome::Complete,
+        })
     }
 
     /// Storage takes straight from the receive buffer; what it does not take closes the window.
-    fn store<S: Storage<Job = J>>(
+    fn store<S: Storage<Job = J>, const N: usize>(
         &mut self,
         storage: &mut S,
         stream: &mut dyn Stream,
-        scene: Scene<'_>,
+        scene: &Scene<'_, N>,
     ) -> Progress {
         let mut moved = 0;
         while moved < scene.allowance {
@@ -389,70 +388,15 @@ impl<J> Transfer<J> {
         }
         progress
     }
-
-    fn list<S: Storage<Job = J>>(
-        &mut self,
-        storage: &mut S,
-        stream: &mut dyn Stream,
-        format: Format,
-        scene: Scene<'_>,
-    ) -> Progress {
-        let (directory, pattern) = match scene.path.parent() {
-            Some((directory, pattern)) if self.matching => (directory, Some(pattern)),
-            _ => (scene.path, None),
-        };
-        let prefix = match format {
-            Format::Names => prefix(scene.directory, directory),
-            Format::Long | Format::Machine(..) => b"",
-        };
-        for _ in 0..ENTRIES_A_POLL {
-            // An entry that was asked for must find room for its whole line.
-            let needed = prefix.len() + list::ENTRY_MAX;
-            if stream.room() < needed || stream.writable().is_empty() {
-                return wait_or_broken(stream);
-            }
-            let line = match storage.poll_entry(&mut self.job) {
-                Poll::Pending => return Progress::Pending,
-                Poll::Ready(Err(error)) => return over(Outcome::Storage(error)),
-                Poll::Ready(Ok(None)) => return self.finish(stream),
-                Poll::Ready(Ok(Some(entry)))
-                    if pattern.is_some_and(|pattern| !glob::matches(pattern, entry.name)) =>
-                {
-                    continue;
-                }
-                Poll::Ready(Ok(Some(entry))) => match format {
-                    Format::Long => list::long(&entry, scene.date),
-                    Format::Names => list::short(prefix, &entry),
-                    Format::Machine(facts, rights) => list::machine(facts, rights, &entry),
-                },
-            };
-            self.bytes += stream.write(line.as_deref().unwrap_or_default()) as u64;
-        }
-        Progress::More
-    }
 }
 
-fn over(outcome: Outcome) -> Progress {
+pub(super) fn over(outcome: Outcome) -> Progress {
     Progress::Over(outcome)
 }
 
-fn wait_or_broken(stream: &dyn Stream) -> Progress {
+pub(super) fn wait_or_broken(stream: &dyn Stream) -> Progress {
     match stream.status() {
         Status::Broken => over(Outcome::Broken),
         _ => Progress::Wait,
-    }
-}
-
-/// The directory that is listed, as seen from the working directory: in front of a name it
-/// makes what RETR wants.
-fn prefix<'a>(working: Path<'a>, listed: Path<'a>) -> &'a [u8] {
-    let (directory, path) = (working.as_bytes(), listed.as_bytes());
-    if directory == path {
-        return b"";
-    }
-    match path.strip_prefix(directory) {
-        Some(rest) if working.is_root() => rest,
-        Some([b'/', rest @ ..]) => rest,
-        _ => path,
     }
 }

@@ -8,26 +8,30 @@
 //! An upload goes to a file without a name, which gets a hidden one at the commit and is renamed
 //! at once. Where the file system has no such files, it is hidden from the start.
 
+#[path = "disk/listing.rs"]
+mod listing;
+#[path = "disk/sorted.rs"]
+mod sorted;
+
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::task::Poll;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, UTIME_OMIT,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, UTIME_OMIT,
 };
 use rustix::io::{Errno, retry_on_intr};
 use tinyftp::storage::{Entry, Error, Keep, Kind, Op, Path, Storage};
 use tinyftp::time::Timestamp;
+
+use listing::Listing;
 
 /// Bytes that the kernel copies in one poll, at most, of what an upload keeps.
 const COPY_BYTES: u64 = 1 << 20;
 
 /// The same where the kernel does not copy by itself.
 const COPY_BUFFER: usize = 256 << 10;
-
-/// Entries that one poll passes over, at most.
-const SKIP_ENTRIES: usize = 64;
 
 /// How often a path is resolved anew because something was renamed meanwhile.
 const RACES: usize = 16;
@@ -76,15 +80,6 @@ enum State {
     Done {
         gone: u64,
     },
-}
-
-#[derive(Debug)]
-struct Listing {
-    directory: Dir,
-    /// The path of the directory, with a `/` at its end.
-    path: Vec<u8>,
-    /// The name shown last.
-    name: Vec<u8>,
 }
 
 /// A file on its way. Dropped before the commit, it leaves nothing.
@@ -238,18 +233,6 @@ impl Disk {
         format!("{start}{run:016x}-{upload}{end}")
     }
 
-    fn lister(&self, path: Path<'_>) -> Result<State, Errno> {
-        let directory = match self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY) {
-            Err(Errno::NOTDIR) => return self.show(path),
-            opened => Dir::new(opened?)?,
-        };
-        let mut path = path.as_bytes().to_vec();
-        if path != b"/" {
-            path.push(b'/');
-        }
-        Ok(State::List(Listing { directory, path, name: Vec::new() }))
-    }
-
     fn show(&self, path: Path<'_>) -> Result<State, Errno> {
         let (name, stat) = match self.place(path)? {
             Some((directory, name)) => (name.to_vec(), self.stat(directory, name, path)?),
@@ -269,39 +252,6 @@ impl Disk {
             Ok(target) => rustix::fs::fstat(target),
             Err(_) => Ok(stat),
         }
-    }
-
-    /// Reads the next entry; `None` if it is none of those that are shown.
-    fn next_entry(&self, listing: &mut Listing) -> Option<Result<Option<Stat>, Errno>> {
-        let entry = match listing.directory.read()? {
-            Ok(entry) => entry,
-            Err(error) => return Some(Err(error)),
-        };
-        let name = entry.file_name().to_bytes();
-        if matches!(name, b"." | b"..") || is_temporary(name) {
-            return Some(Ok(None));
-        }
-        name.clone_into(&mut listing.name);
-        let path = [&listing.path, name].concat();
-        let path = Path::new(&path)?;
-        let stat = listing.directory.fd();
-        match stat.and_then(|directory| self.stat(directory, name, path)) {
-            // What has gone meanwhile, or may not be looked at, leaves the others to be listed.
-            Err(Errno::NOENT | Errno::ACCESS | Errno::PERM) => Some(Ok(None)),
-            stat => Some(stat.map(Some)),
-        }
-    }
-
-    fn poll_listing<'a>(&self, listing: &'a mut Listing) -> Poll<Result<Option<Entry<'a>>, Error>> {
-        for _ in 0..SKIP_ENTRIES {
-            match self.next_entry(listing) {
-                None => return Poll::Ready(Ok(None)),
-                Some(Ok(None)) => (),
-                Some(Ok(Some(stat))) => return Poll::Ready(Ok(Some(entry(&listing.name, &stat)))),
-                Some(Err(error)) => return Poll::Ready(Err(outcome(error))),
-            }
-        }
-        Poll::Pending
     }
 
     fn make_directory(&self, path: Path<'_>, mode: u16) -> Result<(), Errno> {
@@ -360,7 +310,8 @@ impl Storage for Disk {
         let state = match op {
             Op::Read { path, offset } => self.reader(path, offset),
             Op::Write { path, keep, mode } => self.writer(path, keep, mode),
-            Op::List { path } => self.lister(path),
+            Op::List { path, order } => self.lister(path, order),
+            Op::Directories { path, after } => self.lister_of_directories(path, after),
             Op::Stat { path } => self.show(path),
             Op::MakeDirectory { path, mode } => self.make_directory(path, mode).map(done),
             Op::RemoveDirectory { path } => {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::task::Poll;
 
-use tinyftp::storage::{Entry, Error, Kind, Op, Path, Storage};
+use tinyftp::storage::{Entry, Error, Kind, Op, Order, Path, Storage};
 use tinyftp::time::Timestamp;
 
 /// Whether there is a directory at `path`.
@@ -36,7 +36,7 @@ pub fn bytes_below(storage: &mut impl Storage, path: Path<'_>) -> Result<u64, Er
     let mut left = vec![path.as_bytes().to_vec()];
     while let Some(directory) = left.pop() {
         let Some(path) = Path::new(&directory) else { continue };
-        let mut job = match storage.start(Op::List { path }, Timestamp(0)) {
+        let mut job = match storage.start(Op::List { path, order: Order::ANY }, Timestamp(0)) {
             Ok(job) => job,
             // What has gone meanwhile, or may not be looked at, has nothing.
             Err(Error::NotFound | Error::Denied | Error::BadName) => continue,

@@ -15,20 +15,23 @@ mod tree;
 use core::mem;
 use core::task::Poll;
 
-use super::{Entry, Error, Keep, Op, Path, Storage};
+use super::{Entry, Error, Keep, Op, Order, Path, Storage};
 use crate::time::Timestamp;
 pub use memory::{BLOCK_SIZE, Block, NAME_MAX, Node};
-use memory::{Free, NONE, ROOT, Reader, copy};
+use memory::{Free, NONE, Name, ROOT, Reader, copy};
 
 /// Blocks that one call copies, at most, of what a write keeps.
 const COPY_BLOCKS: usize = 64;
+
+/// Nodes that a listing looks at before it waits for its next turn, but for those of one entry.
+const LOOK_NODES: usize = 8 * 1024;
 
 /// A file system in memory that the caller lends it: one node for each file and directory
 /// but the root, and one for each upload under way. It uses at most 65,535 of each kind.
 ///
 /// Every operation but an upload is done in [`start`](Storage::start) or reads memory: only
-/// the search for a large offset, and the copying of what an upload keeps, take more than one
-/// poll.
+/// the search for a large offset, the copying of what an upload keeps, and listings by date or
+/// by size or backwards, which look at a whole directory for each entry, take more than one poll.
 #[derive(Debug)]
 pub struct RamDisk<'a> {
     root: Node,
@@ -36,8 +39,6 @@ pub struct RamDisk<'a> {
     blocks: &'a mut [Block],
     free_nodes: Free,
     free_blocks: Free,
-    /// The rank given last.
-    rank: u64,
 }
 
 /// An operation of a [`RamDisk`] under way.
@@ -72,25 +73,38 @@ struct Writer {
     kept: Option<Reader>,
 }
 
-/// A place in a directory. It holds no pin on the child: the rank tells where to go on when
-/// the child has left.
+/// A place in a directory. It holds no pin on the child: its name tells where to go on when it
+/// has left.
 #[derive(Debug)]
 struct Lister {
     directory: u16,
+    order: Order,
+    only_directories: bool,
+    /// The child shown last.
     child: u16,
-    rank: u64,
+    /// Its place in the order, and its name.
+    shown: Option<(u64, Name)>,
+    /// Nodes looked at since the listing last waited.
+    looked_at: usize,
+}
+
+impl Lister {
+    /// The listing goes on behind that child.
+    fn has_shown(&mut self, child: u16, node: &Node) {
+        self.child = child;
+        self.shown = Some((self.order.key(&node.entry(0)), node.name.clone()));
+    }
 }
 
 impl<'a> RamDisk<'a> {
     /// An empty disk.
     pub fn new(nodes: &'a mut [Node], blocks: &'a mut [Block]) -> Self {
         Self {
-            root: Node { directory: true, rank: 1, ..Node::EMPTY },
+            root: Node { directory: true, is_linked: true, ..Node::EMPTY },
             free_nodes: Free::new(nodes.len()),
             free_blocks: Free::new(blocks.len()),
             nodes,
             blocks,
-            rank: 1,
         }
     }
 
@@ -145,13 +159,34 @@ impl<'a> RamDisk<'a> {
         Ok(Writer { directory, file, kept })
     }
 
-    fn lister(&mut self, path: Path<'_>) -> Result<State, Error> {
+    fn lister(&mut self, path: Path<'_>, order: Order) -> Result<State, Error> {
         let directory = self.find(path)?;
         if !self.node(directory).directory {
             return self.show(path);
         }
+        Ok(self.list(directory, order, false, None))
+    }
+
+    fn lister_of_directories(&mut self, path: Path<'_>, after: &[u8]) -> Result<State, Error> {
+        let directory = self.find(path)?;
+        if !self.node(directory).directory {
+            return Err(Error::NotADirectory);
+        }
+        // What is cut off here is longer than any name, and makes no difference to the order.
+        let after = after.get(..after.len().min(NAME_MAX)).unwrap_or_default();
+        let after = Name::from_slice(after).ok().map(|name| (0, name));
+        Ok(self.list(directory, Order::NAME, true, after))
+    }
+
+    fn list(
+        &mut self,
+        directory: u16,
+        order: Order,
+        only_directories: bool,
+        shown: Option<(u64, Name)>,
+    ) -> State {
         self.pin(directory);
-        Ok(State::List(Lister { directory, child: NONE, rank: u64::MAX }))
+        State::List(Lister { directory, order, only_directories, child: NONE, shown, looked_at: 0 })
     }
 
     fn show(&mut self, path: Path<'_>) -> Result<State, Error> {
@@ -167,8 +202,7 @@ impl<'a> RamDisk<'a> {
         }
         let new = Node { name, modified: now, directory: true, ..Node::EMPTY };
         let directory = self.take_node(new)?;
-        let rank = self.next_rank();
-        self.link(parent, directory, rank, now);
+        self.link(parent, directory, now);
         Ok(())
     }
 
@@ -205,18 +239,14 @@ impl<'a> RamDisk<'a> {
         }
         let (parent, name) = self.place(to)?.ok_or(Error::Denied)?;
         let mut gone = 0;
-        let rank = match self.child(parent, &name) {
-            Some(target) => {
-                self.may_replace(target, node)?;
-                gone = self.node(target).size;
-                self.remove(target, now)
-            }
-            None if self.node(node).parent == parent => self.node(node).rank,
-            None => self.next_rank(),
-        };
+        if let Some(target) = self.child(parent, &name) {
+            self.may_replace(target, node)?;
+            gone = self.node(target).size;
+            self.remove(target, now);
+        }
         self.unlink(node, now);
         self.node_mut(node).name = name;
-        self.link(parent, node, rank, now);
+        self.link(parent, node, now);
         Ok(gone.into())
     }
 
@@ -253,20 +283,20 @@ impl<'a> RamDisk<'a> {
 
     fn replace(&mut self, writer: &Writer) -> Result<u64, Error> {
         let &Writer { directory, file, .. } = writer;
-        if !self.node(directory).has_path() {
+        if !self.node(directory).is_linked {
             return Err(Error::NotFound);
         }
         let now = self.node(file).modified;
         let mut gone = 0;
-        let rank = match self.child(directory, &self.node(file).name) {
+        match self.child(directory, &self.node(file).name) {
             Some(old) if self.node(old).directory => return Err(Error::IsADirectory),
             Some(old) => {
                 gone = self.node(old).size;
-                self.remove(old, now)
+                self.remove(old, now);
             }
-            None => self.next_rank(),
-        };
-        self.link(directory, file, rank, now);
+            None => (),
+        }
+        self.link(directory, file, now);
         Ok(gone.into())
     }
 
@@ -317,7 +347,8 @@ impl Storage for RamDisk<'_> {
         let state = match op {
             Op::Read { path, offset } => self.reader(path, offset).map(State::Read),
             Op::Write { path, keep, .. } => self.writer(path, keep, now).map(State::Write),
-            Op::List { path } => self.lister(path),
+            Op::List { path, order } => self.lister(path, order),
+            Op::Directories { path, after } => self.lister_of_directories(path, after),
             Op::Stat { path } => self.show(path),
             Op::MakeDirectory { path, .. } => self.make_directory(path, now).map(done),
             Op::RemoveDirectory { path } => self.remove_directory(path, now).map(done),
@@ -376,9 +407,13 @@ impl Storage for RamDisk<'_> {
 
     fn poll_entry<'a>(&'a mut self, job: &'a mut Job) -> Poll<Result<Option<Entry<'a>>, Error>> {
         let shown = match &mut job.0 {
-            State::List(lister) => self.next_child(lister).inspect(|&child| {
-                (lister.child, lister.rank) = (child, self.node(child).rank);
-            }),
+            State::List(lister) if lister.looked_at >= LOOK_NODES => {
+                lister.looked_at = 0;
+                return Poll::Pending;
+            }
+            State::List(lister) => {
+                self.next_child(lister).inspect(|&child| lister.has_shown(child, self.node(child)))
+            }
             &mut State::Show { node } => {
                 job.0 = State::Shown { node };
                 Some(node)

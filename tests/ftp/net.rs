@@ -24,6 +24,8 @@ pub const DATE: Timestamp = Timestamp(1_795_264_496);
 /// Actions in a row that are followed by another poll at once, while no command is taken: more
 /// are an endless chain.
 const CHAIN_MAX: usize = 4;
+/// Polls of storage that one poll of a session makes, at most.
+const SHARE_MAX: u64 = 400;
 /// Turns without anything that moves, before it is quiet.
 const QUIET_TURNS: usize = 64;
 /// Turns until it must be quiet.
@@ -247,6 +249,7 @@ impl Net<'_, '_> {
             let action = self.ftp.poll(id, io, self.now);
             moved |= self.ftp.storage().ready != ready;
             self.most_read = self.most_read.max(self.ftp.storage().read - read);
+            assert!(self.ftp.storage().ready - ready <= SHARE_MAX, "more than its share");
             // Clients are confused by a reply that comes in pieces.
             assert!(client.control.is_at_line_end(), "half a reply is queued");
             assert!(!broken || action == Action::Close, "{action:?} after a reset");

@@ -31,6 +31,13 @@ fn logged_in(net: &mut Net<'_, '_>) -> usize {
 
 /// Fetches with `command`; what came.
 fn fetch(net: &mut Net<'_, '_>, at: usize, command: &str) -> Vec<u8> {
+    let (content, reply) = fetch_anyhow(net, at, command);
+    assert_eq!(reply, "226 Transfer complete\r\n");
+    content
+}
+
+/// The same, with the final reply.
+fn fetch_anyhow(net: &mut Net<'_, '_>, at: usize, command: &str) -> (Vec<u8>, String) {
     assert!(net.say(at, command).starts_with("150 "));
     net.open_data(at);
     net.settle();
@@ -38,8 +45,7 @@ fn fetch(net: &mut Net<'_, '_>, at: usize, command: &str) -> Vec<u8> {
     net.clients[at].data_wire().expect("a data connection").acknowledge_fin();
     net.wake(at);
     net.settle();
-    assert_eq!(net.clients[at].take_replies(), "226 Transfer complete\r\n");
-    content
+    (content, net.clients[at].take_replies())
 }
 
 /// The verbs that the server says it knows, without those that it does not implement.
@@ -472,6 +478,12 @@ fn listings_of_hostile_names() {
         assert_eq!(net.say(at, "STAT /").lines().nth(1), Some(line.trim_end()));
         net.say(at, "OPTS MLST type;");
         assert_eq!(fetch(net, at, "MLSD"), b"type=file; a??226 b?[2J\r\n");
+        net.ftp.storage().make("/-rw-r--r-- 1 o g 0 Nov 21 12:34 \r\nx/", b"", DATE);
+        let listing = String::from_utf8(fetch(net, at, "LIST -R")).unwrap();
+        assert!(
+            listing.ends_with("\r\n\r\n./-rw-r--r-- 1 o g 0 Nov 21 12:34 ??x:\r\n"),
+            "{listing}"
+        );
     });
 }
 
@@ -496,6 +508,63 @@ fn an_argument_never_begins_a_line() {
                 assert!(!begins, "{verb} {before:?}: {replies}");
             }
         }
+    });
+}
+
+const CUT_OFF: &str = "226 The listing was cut off: too many entries, or a path too long\r\n";
+
+/// CVE-2019-20176: how deep a tree is listed hangs on the longest path alone, not on a stack.
+#[test]
+fn a_listing_of_a_deep_tree() {
+    with_net(Setup { nodes: 2000, ..Setup::default() }, |net| {
+        let mut path = String::from("/");
+        for _ in 0..900 {
+            path.push_str("d/");
+            net.ftp.storage().make(&path, b"", DATE);
+            net.ftp.storage().make(&format!("{path}f"), b"", DATE);
+        }
+        let (at, other) = (logged_in(net), logged_in(net));
+        let (listing, reply) = fetch_anyhow(net, at, "LIST -R");
+        // A path of 256 bytes.
+        let deepest = "/d".repeat(128);
+        let listing = String::from_utf8(listing).unwrap();
+        assert_eq!(listing.matches(":\r\n").count(), 128);
+        assert!(listing.contains(&format!("\r\n.{deepest}:\r\n")), "{listing}");
+        assert_eq!(reply, CUT_OFF);
+        assert_eq!(net.say(other, "NOOP"), "200 OK\r\n");
+        // From further down it is the same; and what fits is not cut off.
+        assert!(net.say(at, &format!("CWD {}", "d/".repeat(120))).starts_with("250 "));
+        let (names, reply) = fetch_anyhow(net, at, "NLST -R");
+        assert_eq!(String::from_utf8(names).unwrap().matches("\r\n").count(), 9 * 2);
+        assert_eq!(reply, CUT_OFF);
+        let lines = fetch(net, at, "LIST -R d/d/d/d/f");
+        assert!(lines.ends_with(b" f\r\n"));
+    });
+}
+
+/// A wide tree: it has an end, and while storage looks for directories without anything to be
+/// sent, the others are served (`Net` sees that no poll does more than its share).
+#[test]
+fn a_listing_of_a_wide_tree() {
+    with_net(Setup { nodes: 5100, data: 4096, ..Setup::default() }, |net| {
+        let mut names = [String::new(), String::new()];
+        for outer in 10..60 {
+            net.ftp.storage().make(&format!("/{outer}/"), b"", DATE);
+            names[0] += &format!("{outer}\r\n");
+            for inner in 100..199 {
+                net.ftp.storage().make(&format!("/{outer}/{inner}/"), b"", DATE);
+                names[1] += &format!("{outer}/{inner}\r\n");
+            }
+        }
+        // 5,000 entries, and each is a directory to be opened: as many as may be.
+        let (at, other) = (logged_in(net), logged_in(net));
+        assert_eq!(String::from_utf8(fetch(net, at, "NLST -R")).unwrap(), names.concat());
+        assert_eq!(net.say(other, "NOOP"), "200 OK\r\n");
+        net.ftp.storage().make("/59/198/file", b"", DATE);
+        let (listed, reply) = fetch_anyhow(net, at, "NLST -R");
+        assert_eq!(String::from_utf8(listed).unwrap(), names.concat());
+        assert_eq!(reply, CUT_OFF);
+        assert!(fetch(net, at, "LIST -R 59").ends_with(b" file\r\n"));
     });
 }
 

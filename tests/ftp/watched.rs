@@ -4,7 +4,7 @@
 use std::task::Poll;
 
 use tinyftp::storage::ram::{self, RamDisk};
-use tinyftp::storage::{Entry, Error, Kind, Op, Path, Storage};
+use tinyftp::storage::{Entry, Error, Kind, Op, Order, Path, Storage};
 use tinyftp::time::Timestamp;
 
 use crate::random::Random;
@@ -134,7 +134,7 @@ impl<'d> Watched<'d> {
 
     fn walk(&mut self, directory: &[u8], found: &mut Vec<(Kind, Vec<u8>)>) {
         let path = if directory.is_empty() { b"/" } else { directory };
-        let op = Op::List { path: Path::new(path).expect("a normal path") };
+        let op = Op::List { path: Path::new(path).expect("a normal path"), order: Order::ANY };
         let mut job = self.disk.start(op, Timestamp(0)).expect("a directory");
         let mut entries = Vec::new();
         while let Poll::Ready(Ok(Some(entry))) = self.disk.poll_entry(&mut job) {

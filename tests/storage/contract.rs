@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tinyftp::storage::{Entry, Error, Keep, Kind, Op, Path, Storage};
+use tinyftp::storage::{By, Entry, Error, Keep, Kind, Op, Order, Path, Storage};
 use tinyftp::time::Timestamp;
 
 /// Makes a test of each promise, for the backend that `$with` lends to a closure.
@@ -34,6 +34,11 @@ macro_rules! promises {
             a_listing_of_nothing_fails
             a_listing_bears_changes
             a_listing_bears_the_end_of_its_directory
+            a_listing_has_an_order
+            a_listing_in_order_bears_changes
+            a_listing_in_order_ends_however_much_is_added
+            directories_are_told_after_a_name
+            directories_bear_changes
             an_entry_tells_what_it_is
             directories_are_made_and_removed
             a_delete_is_for_files
@@ -322,7 +327,7 @@ pub fn a_listing_bears_changes(s: &mut impl Storage) {
         write(s, &format!("/stays{i}"), b"").unwrap();
         write(s, &format!("/renamed{i}"), b"").unwrap();
     }
-    let mut job = begin(s, Op::List { path: Path::ROOT }).unwrap();
+    let mut job = begin(s, Op::List { path: Path::ROOT, order: Order::ANY }).unwrap();
     let mut shown = BTreeMap::new();
     let mut turn = 0;
     while let Some(name) = next_name(s, &mut job) {
@@ -346,8 +351,8 @@ pub fn a_listing_bears_changes(s: &mut impl Storage) {
 pub fn a_listing_bears_the_end_of_its_directory(s: &mut impl Storage) {
     make_directory(s, "/dir").unwrap();
     write(s, "/dir/a", b"").unwrap();
-    let mut fresh = begin(s, Op::List { path: path("/dir") }).unwrap();
-    let mut begun = begin(s, Op::List { path: path("/dir") }).unwrap();
+    let mut fresh = begin(s, Op::List { path: path("/dir"), order: Order::ANY }).unwrap();
+    let mut begun = begin(s, Op::List { path: path("/dir"), order: Order::ANY }).unwrap();
     assert_eq!(next_name(s, &mut begun), Some("a".into()));
     delete(s, "/dir/a").unwrap();
     remove_directory(s, "/dir").unwrap();
@@ -357,6 +362,128 @@ pub fn a_listing_bears_the_end_of_its_directory(s: &mut impl Storage) {
     assert_eq!(next_name(s, &mut fresh), None);
     assert_eq!(finish(s, begun), Ok(()));
     s.cancel(fresh);
+}
+
+pub fn a_listing_has_an_order(s: &mut impl Storage) {
+    // Made in an order that is none of those asked for; `d` and `e` are alike but for the name.
+    for (name, size, date) in
+        [("e", 20, 500), ("b", 30, 100), ("a", 10, 400), ("c", 1, 300), ("d", 20, 500)]
+    {
+        write(s, &format!("/{name}"), &pattern(size)).unwrap();
+        set_modified(s, &format!("/{name}"), date).unwrap();
+    }
+    make_directory(s, "/B").unwrap();
+    set_modified(s, "/B", 200).unwrap();
+    for (by, expected) in [(By::Name, "Babcde"), (By::Date, "deacBb"), (By::Size, "bdeacB")] {
+        assert_eq!(ordered(s, "/", Order { by, reverse: false }), expected, "{by:?}");
+        let backwards: String = expected.chars().rev().collect();
+        assert_eq!(ordered(s, "/", Order { by, reverse: true }), backwards, "{by:?}");
+    }
+    for order in ORDERS {
+        assert_eq!(ordered(s, "/B", order), "", "{order:?}");
+        assert_eq!(ordered(s, "/c", order), "c", "{order:?}");
+    }
+}
+
+/// After each entry shown, it is deleted or replaced by the same, and some are added and renamed.
+/// What stays as it is, is shown exactly once.
+pub fn a_listing_in_order_bears_changes(s: &mut impl Storage) {
+    for order in ORDERS {
+        for i in 0..60 {
+            write(s, &format!("/stays{i:02}"), &pattern(i / 10)).unwrap();
+            set_modified(s, &format!("/stays{i:02}"), i as u64 / 10).unwrap();
+            write(s, &format!("/goes{i:02}"), &pattern(i / 10)).unwrap();
+            write(s, &format!("/moves{i:02}"), b"").unwrap();
+        }
+        let mut job = begin(s, Op::List { path: Path::ROOT, order }).unwrap();
+        let mut shown = BTreeMap::new();
+        for turn in 0.. {
+            let Some(name) = next_name(s, &mut job) else { break };
+            assert!(turn < 1000, "{order:?}: the listing follows its own changes");
+            *shown.entry(name.clone()).or_insert(0) += 1;
+            if name.starts_with("goes") {
+                delete(s, &format!("/{name}")).unwrap();
+            }
+            if turn < 60 {
+                let _ = rename(s, &format!("/moves{turn:02}"), &format!("/a{turn}"));
+                let _ = delete(s, &format!("/goes{:02}", 59 - turn));
+                write(s, &format!("/{}{turn}", if turn % 2 == 0 { "z" } else { "added" }), b"")
+                    .unwrap();
+            }
+        }
+        assert_eq!(finish(s, job), Ok(()));
+        for i in 0..60 {
+            assert_eq!(shown.get(&format!("stays{i:02}")), Some(&1), "{order:?} stays{i}");
+        }
+        assert!(shown.values().all(|&times| times == 1), "{order:?}: {shown:?}");
+        for name in names(s, "/") {
+            delete(s, &format!("/{name}")).unwrap();
+        }
+    }
+}
+
+/// Something is always added where the listing comes to next; it ends with that, at the latest.
+pub fn a_listing_in_order_ends_however_much_is_added(s: &mut impl Storage) {
+    for order in ORDERS {
+        let mut job = begin(s, Op::List { path: Path::ROOT, order }).unwrap();
+        let mut shown = BTreeSet::new();
+        for turn in 0..100 {
+            let forward = if order.reverse { 100 - turn } else { turn };
+            let name = format!("/{forward:03}");
+            write(s, &name, &pattern(100 - forward)).unwrap();
+            set_modified(s, &name, 100 - forward as u64).unwrap();
+            if let Some(name) = next_name(s, &mut job) {
+                assert!(shown.insert(name), "{order:?}");
+            }
+        }
+        while let Some(name) = next_name(s, &mut job) {
+            assert!(shown.insert(name), "{order:?}");
+        }
+        s.cancel(job);
+        for name in names(s, "/") {
+            delete(s, &format!("/{name}")).unwrap();
+        }
+    }
+}
+
+pub fn directories_are_told_after_a_name(s: &mut impl Storage) {
+    for directory in ["/b", "/d", "/b/inner", "/a", "/ba", "/c"] {
+        make_directory(s, directory).unwrap();
+        write(s, &format!("{directory}-file"), b"").unwrap();
+    }
+    for (after, expected) in [
+        ("", &["a", "b", "ba", "c", "d"][..]),
+        ("a", &["b", "ba", "c", "d"]),
+        ("aa", &["b", "ba", "c", "d"]),
+        ("b-file", &["ba", "c", "d"]),
+        ("b", &["ba", "c", "d"]),
+        ("d", &[]),
+        ("z", &[]),
+    ] {
+        assert_eq!(directories(s, "/", after.as_bytes()).unwrap(), expected, "after {after}");
+    }
+    assert_eq!(directories(s, "/b", b"").unwrap(), ["inner"]);
+    assert_eq!(directories(s, "/a", b"").unwrap(), [""; 0]);
+    // A name may be as long as any, and longer than any that is there.
+    assert_eq!(directories(s, "/", &[b'b'; 5000]).unwrap(), ["c", "d"]);
+    assert_eq!(directories(s, "/", &[0xff; 5000]).unwrap(), [""; 0]);
+    assert_eq!(directories(s, "/none", b""), Err(Error::NotFound));
+    assert_eq!(directories(s, "/a-file", b""), Err(Error::NotADirectory));
+}
+
+pub fn directories_bear_changes(s: &mut impl Storage) {
+    for i in 0..40 {
+        make_directory(s, &format!("/{i:02}")).unwrap();
+    }
+    let mut job = begin(s, Op::Directories { path: Path::ROOT, after: b"09" }).unwrap();
+    for i in 10..40 {
+        assert_eq!(next_name(s, &mut job), Some(format!("{i}")));
+        remove_directory(s, &format!("/{i}")).unwrap();
+        make_directory(s, &format!("/0{i}")).unwrap();
+    }
+    assert_eq!(next_name(s, &mut job), None);
+    assert_eq!(next_name(s, &mut job), None);
+    s.cancel(job);
 }
 
 pub fn an_entry_tells_what_it_is(s: &mut impl Storage) {
@@ -479,11 +606,10 @@ pub fn a_date_is_set(s: &mut impl Storage) {
     write(s, "/a", b"content").unwrap();
     make_directory(s, "/dir").unwrap();
     for (what, seconds) in [("/a", 951_782_400), ("/dir", 1), ("/a", 0), ("/a", 4_102_444_800)] {
-        let set = |name| Op::SetModified { path: path(name), modified: Timestamp(seconds) };
-        assert_eq!(change(s, set(what)), Ok(()));
+        assert_eq!(set_modified(s, what, seconds), Ok(()));
         assert_eq!(show(s, what).unwrap().modified, seconds);
-        assert_eq!(change(s, set("/absent")), Err(Error::NotFound));
-        assert_eq!(change(s, set("/a/b")), Err(Error::NotADirectory));
+        assert_eq!(set_modified(s, "/absent", seconds), Err(Error::NotFound));
+        assert_eq!(set_modified(s, "/a/b", seconds), Err(Error::NotADirectory));
     }
     assert_eq!(read(s, "/a"), Ok(b"content".to_vec()));
 }
@@ -767,7 +893,29 @@ pub fn list<P>(s: &mut impl Storage, directory: &P) -> Result<Vec<Shown>, Error>
 where
     P: AsRef<[u8]> + ?Sized,
 {
-    entries(s, Op::List { path: path(directory) })
+    entries(s, Op::List { path: path(directory), order: Order::ANY })
+}
+
+/// Every order but none, both ways.
+const ORDERS: [Order; 6] = [
+    Order { by: By::Name, reverse: false },
+    Order { by: By::Name, reverse: true },
+    Order { by: By::Date, reverse: false },
+    Order { by: By::Date, reverse: true },
+    Order { by: By::Size, reverse: false },
+    Order { by: By::Size, reverse: true },
+];
+
+/// The names in a directory, one behind the other as they come.
+pub fn ordered(s: &mut impl Storage, directory: &str, order: Order) -> String {
+    let listed = entries(s, Op::List { path: path(directory), order }).unwrap();
+    listed.into_iter().map(|entry| String::from_utf8(entry.name).unwrap()).collect()
+}
+
+pub fn directories(s: &mut impl Storage, of: &str, after: &[u8]) -> Result<Vec<String>, Error> {
+    let listed = entries(s, Op::Directories { path: path(of), after })?;
+    assert!(listed.iter().all(|entry| entry.kind == Kind::Directory));
+    Ok(listed.into_iter().map(|entry| String::from_utf8(entry.name).unwrap()).collect())
 }
 
 /// The names in a directory, sorted.
@@ -783,6 +931,10 @@ pub fn show<P: AsRef<[u8]> + ?Sized>(s: &mut impl Storage, what: &P) -> Result<S
     let mut shown = entries(s, Op::Stat { path: path(what) })?;
     assert_eq!(shown.len(), 1);
     Ok(shown.remove(0))
+}
+
+fn set_modified(s: &mut impl Storage, what: &str, seconds: u64) -> Result<(), Error> {
+    change(s, Op::SetModified { path: path(what), modified: Timestamp(seconds) })
 }
 
 fn change(s: &mut impl Storage, op: Op<'_>) -> Result<(), Error> {

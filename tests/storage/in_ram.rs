@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use tinyftp::storage::ram::{BLOCK_SIZE, Block, Job, Node, RamDisk};
-use tinyftp::storage::{Error, Keep, Op, Storage};
+use tinyftp::storage::{By, Error, Keep, Op, Order, Storage};
 use tinyftp::time::Timestamp;
 
 use crate::contract::*;
@@ -152,24 +152,65 @@ fn memory_given_back_is_used_again() {
     });
 }
 
+/// The memory of the entry shown last gets another path: the listing goes on where it was.
 #[test]
-fn a_listing_shows_what_is_renamed_once() {
-    with_a_disk(|disk| {
-        for i in 0..9 {
-            write(disk, &format!("/old{i}"), b"").unwrap();
+fn a_listing_goes_on_by_name() {
+    let list = |change: fn(&mut RamDisk<'_>)| {
+        let mut shown = vec![];
+        with_a_disk(|disk| {
+            make_directory(disk, "/dir").unwrap();
+            make_directory(disk, "/other").unwrap();
+            for name in ["/dir/a", "/dir/b", "/dir/d", "/other/c"] {
+                write(disk, name, b"").unwrap();
+            }
+            let mut job = begin(disk, Op::List { path: path("/dir"), order: Order::NAME }).unwrap();
+            shown
+                .extend([next_name(disk, &mut job), next_name(disk, &mut job)].map(Option::unwrap));
+            change(disk);
+            shown.extend(std::iter::from_fn(|| next_name(disk, &mut job)));
+            disk.cancel(job);
+        });
+        shown
+    };
+    assert_eq!(list(|_| ()), ["a", "b", "d"]);
+    assert_eq!(list(|disk| delete(disk, "/dir/b").unwrap()), ["a", "b", "d"]);
+    assert_eq!(list(|disk| rename(disk, "/dir/b", "/dir/e").unwrap()), ["a", "b", "d", "e"]);
+    assert_eq!(list(|disk| rename(disk, "/dir/b", "/dir/0").unwrap()), ["a", "b", "d"]);
+    assert_eq!(list(|disk| rename(disk, "/dir/b", "/other/b").unwrap()), ["a", "b", "d"]);
+    assert_eq!(list(|disk| rename(disk, "/other/c", "/dir/b").unwrap()), ["a", "b", "d"]);
+    let replaced = list(|disk| {
+        delete(disk, "/dir/b").unwrap();
+        write(disk, "/other/b", b"").unwrap();
+        write(disk, "/dir/c", b"").unwrap();
+    });
+    assert_eq!(replaced, ["a", "b", "c", "d"]);
+}
+
+/// By date, by size and backwards all entries are looked at for each: not in one go.
+#[test]
+fn a_listing_in_order_waits_between() {
+    with_a_small_disk(600, 10, |disk| {
+        for i in 0..600 {
+            write(disk, &format!("/{i:03}"), b"").unwrap();
         }
-        let mut job = begin(disk, Op::List { path: path("/") }).unwrap();
-        let mut shown = vec![next_name(disk, &mut job).unwrap()];
-        for i in 0..9 {
-            rename(disk, &format!("/old{i}"), &format!("/new{i}")).unwrap();
+        for (order, least) in [
+            (Order::NAME, 0),
+            (Order { by: By::Name, reverse: true }, 20),
+            (Order { by: By::Size, reverse: false }, 20),
+        ] {
+            let mut job = begin(disk, Op::List { path: path("/"), order }).unwrap();
+            let (mut entries, mut waits) = (0, 0);
+            loop {
+                match disk.poll_entry(&mut job) {
+                    Poll::Pending => waits += 1,
+                    Poll::Ready(entry) if entry.unwrap().is_some() => entries += 1,
+                    Poll::Ready(_) => break,
+                }
+            }
+            assert_eq!(entries, 600);
+            assert!((least..100).contains(&waits), "{order:?} {waits}");
+            disk.cancel(job);
         }
-        while let Some(name) = next_name(disk, &mut job) {
-            shown.push(name);
-        }
-        disk.cancel(job);
-        let mut numbers: Vec<_> = shown.iter().map(|name| &name[3..]).collect();
-        numbers.sort();
-        assert_eq!(numbers, ["0", "1", "2", "3", "4", "5", "6", "7", "8"]);
     });
 }
 
@@ -191,7 +232,7 @@ fn memory_in_use_is_free_when_the_last_job_ends() {
         write(disk, "/dir/a", &pattern(10 * BLOCK_SIZE)).unwrap();
         let one = begin(disk, Op::Read { path: path("/dir/a"), offset: 0 }).unwrap();
         let two = begin(disk, Op::Stat { path: path("/dir/a") }).unwrap();
-        let list = begin(disk, Op::List { path: path("/dir") }).unwrap();
+        let list = begin(disk, Op::List { path: path("/dir"), order: Order::ANY }).unwrap();
         let upload = begin_write(disk, "/dir/b", Keep::Nothing).unwrap();
         let append = begin_write(disk, "/dir/a", Keep::All).unwrap();
         delete(disk, "/dir/a").unwrap();

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use tinyftp::storage::{Error, Keep, Kind, Op, Storage};
+use tinyftp::storage::{By, Error, Keep, Kind, Op, Order, Path, Storage};
 
 use crate::contract::*;
 use crate::disk::Disk;
@@ -192,6 +192,52 @@ fn links_that_stay_inside_work() {
     for entry in &listed {
         assert_eq!(show(disk, &[b"/links/", &entry.name[..]].concat()).as_ref(), Ok(entry));
     }
+}
+
+/// What a recursive listing goes down to: no link, so that it comes to an end.
+#[test]
+fn a_link_is_no_directory_of_a_directory() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    tree(disk);
+    links_out(&place);
+    symlink(".", place.root().join("loop")).unwrap();
+    symlink("dir", place.root().join("link")).unwrap();
+    symlink("..", place.root().join("dir/up")).unwrap();
+    assert_eq!(directories(disk, "/", b"").unwrap(), ["dir"]);
+    assert_eq!(directories(disk, "/dir", b"").unwrap(), [""; 0]);
+    assert_eq!(directories(disk, "/directory", b""), Err(Error::Denied));
+    // A path may go through one, as that of any listing.
+    assert_eq!(directories(disk, "/loop/link", b"").unwrap(), [""; 0]);
+    assert_eq!(directories(disk, "/loop", b"").unwrap(), ["dir"]);
+}
+
+/// More entries than are sorted at once: they come in order all the same, each once.
+#[test]
+fn a_huge_directory_is_sorted() {
+    let place = Place::new();
+    let disk = &mut place.disk();
+    const COUNT: usize = 20_000;
+    fs::create_dir(place.root().join("last")).unwrap();
+    for i in 0..COUNT {
+        fs::File::create(place.root().join(format!("{:05}", i * 7919 % COUNT))).unwrap();
+    }
+    for reverse in [false, true] {
+        let order = Order { by: By::Name, reverse };
+        let mut job = begin(disk, Op::List { path: Path::ROOT, order }).unwrap();
+        assert!(disk.poll_entry(&mut job).is_pending(), "a poll is bounded");
+        let mut expected = (0..COUNT).map(|i| format!("{i:05}")).collect::<Vec<_>>();
+        expected.push("last".into());
+        if reverse {
+            expected.reverse();
+        }
+        for name in expected {
+            assert_eq!(next_name(disk, &mut job), Some(name));
+        }
+        assert_eq!(next_name(disk, &mut job), None);
+        assert_eq!(finish(disk, job), Ok(()));
+    }
+    assert_eq!(directories(disk, "/", b"00000").unwrap(), ["last"]);
 }
 
 /// An upload replaces the link, so that its target stays as it was.

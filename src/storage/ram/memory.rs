@@ -29,8 +29,8 @@ pub struct Node {
     pub(super) directory: bool,
     /// Jobs that use it. Once this saturates, the node is never freed.
     pub(super) pins: u16,
-    /// Its rank in its directory's list, in which ranks fall; 0 while it has no path.
-    pub(super) rank: u64,
+    /// Whether it has a path: is one of its parent's children.
+    pub(super) is_linked: bool,
     pub(super) modified: Timestamp,
     pub(super) size: u32,
     /// The first block of a file, the first child of a directory.
@@ -38,7 +38,7 @@ pub struct Node {
     /// The last block of a file.
     pub(super) last: u16,
     pub(super) parent: u16,
-    /// The next child of the parent, or the next free node.
+    /// The next child of the parent, which has a greater name; or the next free node.
     pub(super) next: u16,
 }
 
@@ -48,7 +48,7 @@ impl Node {
         name: Vec::new(),
         directory: false,
         pins: 0,
-        rank: 0,
+        is_linked: false,
         modified: Timestamp(0),
         size: 0,
         first: NONE,
@@ -56,10 +56,6 @@ impl Node {
         parent: ROOT,
         next: NONE,
     };
-
-    pub(super) fn has_path(&self) -> bool {
-        self.rank != 0
-    }
 
     pub(super) fn entry(&self, id: u64) -> Entry<'_> {
         Entry {
@@ -181,7 +177,7 @@ impl RamDisk<'_> {
 
     pub(super) fn free_unused(&mut self, number: u16) {
         let node = self.node(number);
-        if node.has_path() || node.pins > 0 {
+        if node.is_linked || node.pins > 0 {
             return;
         }
         let &Node { directory, size, first, last, .. } = node;

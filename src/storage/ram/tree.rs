@@ -4,7 +4,7 @@ use core::mem;
 
 use super::memory::{NONE, Name, Node, ROOT};
 use super::{Lister, RamDisk};
-use crate::storage::{Error, Path};
+use crate::storage::{By, Error, Order, Path};
 use crate::time::Timestamp;
 
 impl RamDisk<'_> {
@@ -34,47 +34,77 @@ impl RamDisk<'_> {
     }
 
     fn children(&self, directory: u16) -> impl Iterator<Item = u16> {
+        self.siblings(self.node(directory).first)
+    }
+
+    /// A child, and those behind it.
+    fn siblings(&self, child: u16) -> impl Iterator<Item = u16> {
         let link = |node| (node != NONE).then_some(node);
-        core::iter::successors(link(self.node(directory).first), move |&child| {
-            link(self.node(child).next)
+        core::iter::successors(link(child), move |&child| link(self.node(child).next))
+    }
+
+    /// The child that a listing shows next.
+    pub(super) fn next_child(&self, lister: &mut Lister) -> Option<u16> {
+        match lister.order {
+            Order { by: By::Any, .. } | Order::NAME => self.next_by_name(lister),
+            _ => self.next_in_order(lister),
+        }
+    }
+
+    /// Children are kept in the order of their names: the one behind the child shown last, if
+    /// that is where it was.
+    fn next_by_name(&self, lister: &Lister) -> Option<u16> {
+        let last = self.node(lister.child);
+        let stays = lister.child != NONE
+            && last.is_linked
+            && last.parent == lister.directory
+            && lister.shown.as_ref().is_some_and(|(_, name)| last.name == *name);
+        let first = if stays { last.next } else { self.node(lister.directory).first };
+        self.siblings(first).find(|&child| {
+            let node = self.node(child);
+            let is_due = lister.shown.as_ref().is_none_or(|(_, name)| node.name > *name);
+            is_due && (node.directory || !lister.only_directories)
         })
     }
 
-    /// The child after the one shown last, which is found again by its rank: no other node has
-    /// that. Children of a higher rank have been shown, or are newer than the listing.
-    pub(super) fn next_child(&self, lister: &Lister) -> Option<u16> {
-        let shown = self.node(lister.child);
-        if shown.rank == lister.rank {
-            return (shown.next != NONE).then_some(shown.next);
-        }
-        self.children(lister.directory).find(|&child| self.node(child).rank < lister.rank)
+    /// Of the children behind the one shown last, the first: there is no memory for more than
+    /// that one, so all are looked at.
+    fn next_in_order(&self, lister: &mut Lister) -> Option<u16> {
+        let Lister { directory, order, shown, looked_at, .. } = lister;
+        let compare = |one: (u64, &Name), other: (u64, &Name)| {
+            if order.reverse { other.cmp(&one) } else { one.cmp(&other) }
+        };
+        let place = |child| {
+            let node = self.node(child);
+            (order.key(&node.entry(0)), &node.name)
+        };
+        self.children(*directory)
+            .inspect(|_| *looked_at += 1)
+            .filter(|&child| {
+                let shown = shown.as_ref().map(|(key, name)| (*key, name));
+                shown.is_none_or(|shown| compare(place(child), shown).is_gt())
+            })
+            .min_by(|&one, &other| compare(place(one), place(other)))
     }
 
-    pub(super) fn next_rank(&mut self) -> u64 {
-        self.rank += 1;
-        self.rank
-    }
-
-    pub(super) fn link(&mut self, parent: u16, child: u16, rank: u64, now: Timestamp) {
-        let before = self.last_above(parent, rank);
+    /// Gives a node its place in a directory, by its name.
+    pub(super) fn link(&mut self, parent: u16, child: u16, now: Timestamp) {
+        let name = &self.node(child).name;
+        let before =
+            self.children(parent).take_while(|&other| self.node(other).name < *name).last();
         let next = mem::replace(self.link_after(parent, before), child);
         let node = self.node_mut(child);
-        (node.parent, node.rank, node.next) = (parent, rank, next);
+        (node.parent, node.is_linked, node.next) = (parent, true, next);
         self.node_mut(parent).modified = now;
     }
 
-    /// Takes the path from a node, and returns the rank that it had.
-    pub(super) fn unlink(&mut self, child: u16, now: Timestamp) -> u64 {
-        let &Node { parent, rank, next, .. } = self.node(child);
-        let before = self.last_above(parent, rank);
+    /// Takes the path from a node.
+    pub(super) fn unlink(&mut self, child: u16, now: Timestamp) {
+        let &Node { parent, next, .. } = self.node(child);
+        let before = self.children(parent).take_while(|&other| other != child).last();
         *self.link_after(parent, before) = next;
-        self.node_mut(child).rank = 0;
+        self.node_mut(child).is_linked = false;
         self.node_mut(parent).modified = now;
-        rank
-    }
-
-    fn last_above(&self, parent: u16, rank: u64) -> Option<u16> {
-        self.children(parent).take_while(|&child| self.node(child).rank > rank).last()
     }
 
     fn link_after(&mut self, parent: u16, before: Option<u16>) -> &mut u16 {
@@ -84,10 +114,9 @@ impl RamDisk<'_> {
         }
     }
 
-    /// Takes the path from a node, which is freed if no job uses it; returns its rank.
-    pub(super) fn remove(&mut self, child: u16, now: Timestamp) -> u64 {
-        let rank = self.unlink(child, now);
+    /// Takes the path from a node, which is freed if no job uses it.
+    pub(super) fn remove(&mut self, child: u16, now: Timestamp) {
+        self.unlink(child, now);
         self.free_unused(child);
-        rank
     }
 }
