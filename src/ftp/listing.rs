@@ -137,14 +137,7 @@ impl Listing {
         match storage.poll_entry(job) {
             Poll::Pending => Step::Leave(Progress::Pending),
             Poll::Ready(Err(error)) => Step::Leave(over(Outcome::Storage(error))),
-            Poll::Ready(Ok(None)) if mem::take(&mut self.goes_deeper) => {
-                let op = Op::Directories { path: scene.path.as_path(), after: b"" };
-                self.start(op, Stage::Seeking, storage, job, scene.date)
-            }
-            Poll::Ready(Ok(None)) => {
-                self.stage = Stage::Leaving;
-                Step::Next
-            }
+            Poll::Ready(Ok(None)) => self.go_down(storage, job, scene),
             Poll::Ready(Ok(Some(entry)))
                 if pattern.is_some_and(|pattern| !glob::matches(pattern, entry.name)) =>
             {
@@ -161,6 +154,21 @@ impl Listing {
                 Step::Next
             }
         }
+    }
+
+    /// The directory is listed: what is below it is next.
+    fn go_down<S: Storage, const N: usize>(
+        &mut self,
+        storage: &mut S,
+        job: &mut S::Job,
+        scene: &Scene<'_, N>,
+    ) -> Step {
+        if mem::take(&mut self.goes_deeper) {
+            let op = Op::Directories { path: scene.path.as_path(), after: b"" };
+            return self.start(op, Stage::Seeking, storage, job, scene.date);
+        }
+        self.stage = Stage::Leaving;
+        Step::Next
     }
 
     fn seek<S: Storage, const N: usize>(
