@@ -7,6 +7,7 @@
 //! | `net` | carries out the actions of the server |
 //! | `transcript` | runs the sessions that are written down in `tests/transcripts` |
 //! | `stories` | several clients, long inputs, every byte of a session |
+//! | `deflate` | MODE Z |
 //! | `limits` | what accounts may do, and how much of it |
 //! | `chaos` | random sessions with random faults |
 //!
@@ -39,6 +40,8 @@ use std::path::PathBuf;
 
 #[path = "ftp/chaos.rs"]
 mod chaos;
+#[path = "ftp/deflate.rs"]
+mod deflate;
 #[path = "ftp/limits.rs"]
 mod limits;
 #[path = "ftp/net.rs"]
@@ -53,6 +56,8 @@ mod transcript;
 mod watched;
 #[path = "ftp/wire.rs"]
 mod wire;
+#[path = "../src/host/zlib.rs"]
+mod zlib;
 
 /// The tests that the table of attacks names are there.
 #[test]
@@ -147,6 +152,7 @@ transcripts! {
     long_names
     mfmt_mff
     mlst_mlsd
+    mode_z
     names
     nlst
     no_data_connection

@@ -8,7 +8,7 @@ use super::hash::Algorithm;
 use super::path::PathBuf;
 use super::reply::Reply;
 use super::session::{LOGINS_MAX, Representation, Session, Step, Turn, Work};
-use super::{Config, transfer};
+use super::{Config, deflate, transfer};
 use crate::auth::{Authenticator, Denied, Grant, Rights};
 use crate::log::Escaped;
 use crate::service::Action;
@@ -117,6 +117,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn reinitialise(&mut self, turn: &mut Turn<'_, S>) -> Step {
         self.log_out(turn.accounts);
         self.representation = Representation::Default;
+        self.release_codec(turn.server);
+        self.level = deflate::LEVEL;
         self.facts = Facts::ALL;
         self.algorithm = Algorithm::Sha256;
         self.epsv_all = false;

@@ -181,7 +181,7 @@ pub(super) static TABLE: &[Row] = &[
     row("MKD", Verb::Mkd, Required("path")),
     row("MLSD", Verb::Mlsd, Optional("path")),
     row("MLST", Verb::Mlst, Optional("path")).feature("MLST"),
-    row("MODE", Verb::Mode, Required("S")).keeps_restart(),
+    row("MODE", Verb::Mode, Required("S or Z")).keeps_restart().feature("MODE Z"),
     row("NLST", Verb::Nlst, Optional("options path")),
     row("NOOP", Verb::Noop, Optional("anything")).before_login().immediate().keeps_restart(),
     row("OPTS", Verb::Opts, Required("option value")).before_login().feature("UTF8"),

@@ -53,15 +53,15 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Verb::Port => self.data_port(address::port(argument), turn),
             Verb::Eprt => self.data_port(address::eprt(argument), turn),
             Verb::Type => self.represent(argument, turn),
+            Verb::Mode => self.mode(argument, turn),
             Verb::Opts => self.options(argument, turn),
-            Verb::Feat => self.reply(Reply::Features(self.facts, self.algorithm), turn),
+            Verb::Feat => self.features(turn),
             Verb::Acct
             | Verb::Allo
             | Verb::Clnt
             | Verb::Csid
             | Verb::Help
             | Verb::Lang
-            | Verb::Mode
             | Verb::Noop
             | Verb::Stru
             | Verb::Syst
@@ -85,18 +85,17 @@ fn constant(verb: Verb, argument: &[u8]) -> Reply<'static> {
         // RFC 959 section 4.1.3: servers that need no storage beforehand treat it as NOOP.
         Verb::Allo if argument.first().is_some_and(u8::is_ascii_digit) => Reply::Superfluous,
         Verb::Allo => Reply::BadArgument("ALLO takes a number of bytes"),
-        Verb::Mode => parameter(argument, b'S', b"BC", "MODE is S: stream"),
-        Verb::Stru => parameter(argument, b'F', b"RP", "STRU is F: file"),
+        Verb::Stru => structure(argument),
         _ => Reply::Unsupported,
     }
 }
 
-/// MODE and STRU: one letter that is done, others that RFC 959 knows.
-fn parameter(argument: &[u8], done: u8, known: &[u8], text: &'static str) -> Reply<'static> {
+/// STRU: of the structures of RFC 959 only the plain file.
+fn structure(argument: &[u8]) -> Reply<'static> {
     match argument {
-        [letter] if letter.eq_ignore_ascii_case(&done) => Reply::Ok(text),
-        [letter] if known.contains(&letter.to_ascii_uppercase()) => Reply::UnsupportedParameter,
-        _ => Reply::BadArgument("Unknown parameter"),
+        b"F" | b"f" => Reply::Ok("STRU is F: file"),
+        b"R" | b"r" | b"P" | b"p" => Reply::UnsupportedParameter,
+        _ => Reply::BadArgument("Unknown structure"),
     }
 }
 

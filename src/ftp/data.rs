@@ -4,6 +4,7 @@ use core::fmt::Write;
 use core::task::Poll;
 
 use super::command::{self, Row, Verb, number};
+use super::deflate::{self, Codec, Way, Zipped};
 use super::facts::TimeVal;
 use super::glob;
 use super::line::Received;
@@ -177,6 +178,12 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Ok(job) => self.work = Work::Transfer(Transfer::new(job, direction, turn.now)),
             Err(error) => return self.refuse(error, turn),
         }
+        if let Some(codec) = self.codec.and_then(|at| turn.server.codecs.get_mut(at)) {
+            codec.begin(match direction {
+                Direction::Store(_) => Way::Decompress,
+                Direction::Retrieve(..) | Direction::List(_) => Way::Compress(self.level),
+            });
+        }
         Step::Next
     }
 
@@ -199,7 +206,16 @@ impl<S: Storage, const N: usize> Session<S, N> {
             max_upload,
         };
         let before = transfer.bytes;
-        let progress = transfer.poll(&mut turn.server.storage, &mut turn.data, scene, turn.now);
+        let mut zipped;
+        let codec = self.codec.and_then(|at| turn.server.codecs.get_mut(at));
+        let mut data = match (turn.data.reborrow(), codec) {
+            (Data::Open(stream), Some(codec)) => {
+                zipped = Zipped::new(stream, codec);
+                Data::Open(&mut zipped)
+            }
+            (data, _) => data,
+        };
+        let progress = transfer.poll(&mut turn.server.storage, &mut data, scene, turn.now);
         let moved = transfer.bytes - before;
         for budget in [&mut self.budget, &mut turn.server.budget].into_iter().flatten() {
             budget.take(moved);
@@ -217,7 +233,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// Bytes that the transfer may move now, or when it may go on.
     fn allowance(&mut self, turn: &mut Turn<'_, S>) -> Result<usize, Instant> {
         let is_moving = matches!(&self.work, Work::Transfer(transfer) if transfer.is_moving());
-        let mut allowance = BYTES_A_POLL;
+        let mut allowance = if self.codec.is_some() { deflate::BYTES_A_POLL } else { BYTES_A_POLL };
         for budget in [&mut self.budget, &mut turn.server.budget].into_iter().flatten() {
             let available = budget.available(turn.now);
             if available == 0 && is_moving {
@@ -311,12 +327,21 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Outcome::Storage(error) => Reply::Failed(error),
             Outcome::TooLarge => Reply::UploadTooLarge { max: self.max_upload },
             Outcome::NoConnection(fault) => self.not_connected(fault, turn),
+            Outcome::Broken if self.is_corrupt(turn) => {
+                Reply::Aborted("That was no whole zlib stream, transfer aborted")
+            }
             Outcome::Broken => Reply::Aborted("The data connection broke, transfer aborted"),
             Outcome::Stalled => Reply::Aborted("The data connection stalled, transfer aborted"),
             Outcome::ShutDown => Reply::Aborted("The server is shutting down, transfer aborted"),
         };
         self.end_transfer(reply, turn);
         self.drop_data(turn)
+    }
+
+    /// Whether MODE Z got something else than a whole zlib stream.
+    fn is_corrupt(&self, turn: &Turn<'_, S>) -> bool {
+        let codec = self.codec.and_then(|at| turn.server.codecs.get(at));
+        codec.is_some_and(Codec::is_corrupt)
     }
 
     /// Why there is no data connection: who was expected to open it, or to accept it, and where.

@@ -40,6 +40,8 @@ pub(super) struct Listing {
     /// With `-R`: whether a directory was among the entries of this one.
     goes_deeper: bool,
     stage: Stage,
+    /// Bytes of the lines so far.
+    pub bytes: u64,
     /// Whether not everything was listed that is there.
     pub is_cut_off: bool,
 }
@@ -77,6 +79,7 @@ impl Listing {
             left: ENTRIES_OF_A_TREE,
             goes_deeper: false,
             stage: Stage::Entries,
+            bytes: 0,
             is_cut_off: false,
         }
     }
@@ -150,7 +153,7 @@ impl Listing {
                 }
                 self.goes_deeper |= self.top.is_some() && entry.kind == Kind::Directory;
                 let line = self.format.line(prefix, &entry, scene.date);
-                stream.write(line.as_deref().unwrap_or_default());
+                self.bytes += stream.write(line.as_deref().unwrap_or_default()) as u64;
                 Step::Next
             }
         }
@@ -215,7 +218,8 @@ impl Listing {
         // The names of NLST are whole paths, and nothing else may be among them (RFC 1123
         // section 4.1.2.7).
         if self.format == Format::Long {
-            stream.write(list::heading(path).as_deref().unwrap_or_default());
+            let heading = list::heading(path);
+            self.bytes += stream.write(heading.as_deref().unwrap_or_default()) as u64;
         }
         Step::Next
     }

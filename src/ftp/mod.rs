@@ -34,6 +34,7 @@
 //! | `peers` | how many sessions an address has |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
 //! | `listing` | what LIST sends: directory by directory, from entries to lines |
+//! | `deflate` | MODE Z: a data connection whose bytes are compressed |
 //! | `reply`, `report` | codes and texts; what STAT tells |
 //! | `list`, `facts`, `glob`, `ascii`, `path`, `range`, `address` | syntax |
 
@@ -43,6 +44,7 @@ mod ascii;
 mod command;
 mod commands;
 mod data;
+mod deflate;
 mod facts;
 mod files;
 mod glob;
@@ -71,6 +73,7 @@ use crate::time::{Duration, Instant, Timestamp};
 
 use session::{Turn, Work};
 
+pub use deflate::{Codec, Corrupt, Run, Way, Zlib};
 pub use session::{Session, USER_MAX};
 
 /// What the owner of a server decides.
@@ -148,6 +151,8 @@ struct Server<S> {
     storage: S,
     config: Config,
     open: usize,
+    /// What sessions in MODE Z compress with.
+    codecs: &'static mut [Codec],
     /// What all sessions together may move, if there is a limit to it.
     budget: Option<Budget>,
     /// When everything must have ended, once the server is told to stop.
@@ -172,8 +177,16 @@ impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
             free = Some(id);
         }
         let budget = config.total_rate.map(transfer::budget);
-        let server = Server { storage, config, open: 0, budget, stops_at: None };
+        let codecs = Default::default();
+        let server = Server { storage, config, open: 0, codecs, budget, stops_at: None };
         Self { server, accounts, sessions, free }
+    }
+
+    /// With MODE Z (draft-preston-ftpext-deflate) for as many sessions at once as there are
+    /// codecs.
+    pub fn with_codecs(mut self, codecs: &'static mut [Codec]) -> Self {
+        self.server.codecs = codecs;
+        self
     }
 
     /// The storage.

@@ -2,8 +2,10 @@
 
 use core::net::SocketAddr;
 
+use super::Server;
 use super::address::{self, AddressError, protocol};
 use super::command::number;
+use super::deflate;
 use super::facts::Facts;
 use super::hash::Algorithm;
 use super::list::Options;
@@ -125,6 +127,49 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.reply(reply, turn)
     }
 
+    /// MODE: S, or Z if there is a codec.
+    pub(super) fn mode(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
+        let reply = match argument.trim_ascii() {
+            b"S" | b"s" => {
+                self.release_codec(turn.server);
+                Reply::Ok("MODE is S: stream")
+            }
+            b"Z" | b"z" if turn.server.codecs.is_empty() => Reply::UnsupportedParameter,
+            b"Z" | b"z" if self.take_codec(turn.server) => Reply::Ok("MODE is Z: deflate"),
+            b"Z" | b"z" => Reply::NoCodec,
+            b"B" | b"b" | b"C" | b"c" => Reply::UnsupportedParameter,
+            _ => Reply::BadArgument("Unknown mode"),
+        };
+        self.reply(reply, turn)
+    }
+
+    /// Whether the session has a codec now.
+    fn take_codec(&mut self, server: &mut Server<S>) -> bool {
+        if self.codec.is_none() {
+            self.codec = server.codecs.iter().position(|codec| !codec.is_taken);
+        }
+        match self.codec.and_then(|at| server.codecs.get_mut(at)) {
+            Some(codec) => {
+                codec.is_taken = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// MODE is S again.
+    pub(super) fn release_codec(&mut self, server: &mut Server<S>) {
+        if let Some(codec) = self.codec.take().and_then(|at| server.codecs.get_mut(at)) {
+            codec.is_taken = false;
+        }
+    }
+
+    pub(super) fn features(&mut self, turn: &mut Turn<'_, S>) -> Step {
+        let (facts, algorithm) = (self.facts, self.algorithm);
+        let deflate = !turn.server.codecs.is_empty();
+        self.reply(Reply::Features { facts, algorithm, deflate }, turn)
+    }
+
     /// OPTS (RFC 2389). Names are UTF-8 whatever the client says (RFC 2640), and clients that
     /// say it want to hear that it is so.
     pub(super) fn options(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
@@ -137,10 +182,35 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Reply::Selected(self.facts)
         } else if name.eq_ignore_ascii_case(b"HASH") {
             self.select_algorithm(options.trim_ascii())
+        } else if name.eq_ignore_ascii_case(b"MODE") && !turn.server.codecs.is_empty() {
+            self.select_level(options.trim_ascii())
         } else {
             Reply::BadArgument("There is no such option")
         };
         self.reply(reply, turn)
+    }
+
+    /// OPTS MODE Z (draft-preston-ftpext-deflate-04 section 3.4): `LEVEL` and a number; alone, all
+    /// is as it was at first. There is one engine, so others are refused.
+    fn select_level(&mut self, options: &[u8]) -> Reply<'static> {
+        let mut words = options.split(|&b| b == b' ');
+        let mode = words.next().unwrap_or_default();
+        if !mode.eq_ignore_ascii_case(b"Z") {
+            return Reply::BadArgument("OPTS MODE is for MODE Z");
+        }
+        let level = match (words.next(), words.next(), words.next()) {
+            (None, ..) => Some(u64::from(deflate::LEVEL)),
+            (Some(name), Some(level), None) if name.eq_ignore_ascii_case(b"LEVEL") => number(level),
+            (Some(name), Some(engine), None) if name.eq_ignore_ascii_case(b"ENGINE") => {
+                engine.eq_ignore_ascii_case(b"ZLIB").then_some(self.level.into())
+            }
+            _ => None,
+        };
+        match level.and_then(|level| u8::try_from(level).ok()).filter(|level| *level <= 9) {
+            Some(level) => self.level = level,
+            None => return Reply::BadArgument("OPTS MODE Z takes LEVEL and a number to 9"),
+        }
+        Reply::Level(self.level)
     }
 
     /// OPTS HASH (draft-bryan-ftpext-hash-02 section 3.2); without a name it only tells.
@@ -173,6 +243,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
                 Representation::Ascii => "ASCII",
                 Representation::Image => "Image",
             },
+            mode: if self.codec.is_some() { "Deflate" } else { "Stream" },
             transfer,
         };
         report.send(turn.control);

@@ -29,7 +29,7 @@ pub(super) enum Reply<'a> {
     // Completion.
     Ok(&'a str),
     Superfluous,
-    Features(Facts, Algorithm),
+    Features { facts: Facts, algorithm: Algorithm, deflate: bool },
     Help,
     HelpOn(&'static Row),
     StatusBegins,
@@ -42,6 +42,7 @@ pub(super) enum Reply<'a> {
     SiteHelp,
     IdleTimeout { now: u64, max: u64 },
     Umask(u16),
+    Level(u8),
     WhoBegins,
     WhoEnds,
     System,
@@ -83,6 +84,7 @@ pub(super) enum Reply<'a> {
     Unsupported,
     OutOfOrder(&'a str),
     UnsupportedParameter,
+    NoCodec,
     ForeignAddress,
     NotLoggedIn,
     LoginIncorrect,
@@ -114,7 +116,9 @@ impl Reply<'_> {
         let mut text = Text(control);
         // Text never fails: what does not fit is the caller's fault and cut off.
         let _ = match self {
-            Reply::Features(facts, algorithm) => features(&mut text, facts, algorithm),
+            Reply::Features { facts, algorithm, deflate } => {
+                features(&mut text, facts, algorithm, deflate)
+            }
             Reply::Entry(path, entry, facts, rights) => {
                 machine_entry(&mut text, path, &entry, facts, rights)
             }
@@ -141,9 +145,9 @@ impl Reply<'_> {
         match self {
             Reply::Opening { .. } | Reply::OpeningUnique(_) => 150,
             Reply::Ok(_) | Reply::Selected(_) => 200,
-            Reply::IdleTimeout { .. } | Reply::Umask(_) => 200,
+            Reply::IdleTimeout { .. } | Reply::Umask(_) | Reply::Level(_) => 200,
             Reply::Superfluous => 202,
-            Reply::Features(..) | Reply::WhoBegins | Reply::WhoEnds => 211,
+            Reply::Features { .. } | Reply::WhoBegins | Reply::WhoEnds => 211,
             Reply::StatusBegins | Reply::StatusEnds => 212,
             Reply::Facts { .. } | Reply::Modified(_) | Reply::Dated(..) => 213,
             Reply::Hashed { .. } => 213,
@@ -170,7 +174,7 @@ impl Reply<'_> {
             Reply::Unsupported => 502,
             Reply::OutOfOrder(_) => 503,
             // RFC 2577 section 3.
-            Reply::UnsupportedParameter | Reply::ForeignAddress => 504,
+            Reply::UnsupportedParameter | Reply::NoCodec | Reply::ForeignAddress => 504,
             Reply::UseProtocol(_) => 522,
             Reply::NotLoggedIn | Reply::LoginIncorrect => 530,
             Reply::TooManyOfAccount | Reply::NoRoot => 530,
@@ -227,6 +231,7 @@ impl fmt::Display for Reply<'_> {
             Reply::SiteSyntax(name, arguments) => {
                 return write!(f, "Syntax: SITE {name} {arguments}");
             }
+            Reply::Level(level) => return write!(f, "MODE Z has LEVEL {level}"),
             Reply::Umask(mask) => return write!(f, "New files do not get the bits {mask:03o}"),
             Reply::IdleTimeout { now, max } => {
                 return write!(f, "Closed when idle for {now} s (at most {max})");
@@ -297,6 +302,7 @@ impl Reply<'_> {
             Reply::Unknown => "Unknown command",
             Reply::Unsupported => "Command not implemented",
             Reply::UnsupportedParameter => "Not implemented for that parameter",
+            Reply::NoCodec => "All compressors are in use, try again or use MODE S",
             Reply::ForeignAddress => "Only your own address, and a port from 1024, may be named",
             Reply::NotLoggedIn => "Log in with USER and PASS first",
             Reply::LoginIncorrect => "Login incorrect",
@@ -310,13 +316,14 @@ impl Reply<'_> {
             Reply::Opening { .. }
             | Reply::OpeningUnique(_)
             | Reply::Ok(_)
-            | Reply::Features(..)
+            | Reply::Features { .. }
             | Reply::Help
             | Reply::HelpOn(_)
             | Reply::SiteHelp
             | Reply::SiteSyntax(..)
             | Reply::IdleTimeout { .. }
             | Reply::Umask(_)
+            | Reply::Level(_)
             | Reply::Facts { .. }
             | Reply::Modified(_)
             | Reply::Dated(..)
@@ -393,10 +400,12 @@ fn site_help(f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 /// RFC 2389 section 3.2: a line for each feature, indented by one space.
-fn features(text: &mut Text<'_>, facts: Facts, algorithm: Algorithm) -> fmt::Result {
+fn features(text: &mut Text<'_>, facts: Facts, algorithm: Algorithm, deflate: bool) -> fmt::Result {
     text.write_str("211-Features:\r\n")?;
     for row in TABLE {
-        let Some(line) = row.feature else { continue };
+        let Some(line) = row.feature.filter(|_| row.verb != Verb::Mode || deflate) else {
+            continue;
+        };
         write!(text, " {line}")?;
         match row.verb {
             Verb::Mlst => {

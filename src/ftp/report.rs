@@ -14,6 +14,7 @@ pub(super) struct Report<'a> {
     pub peer: SocketAddr,
     pub user: Escaped<'a>,
     pub representation: &'static str,
+    pub mode: &'static str,
     pub transfer: Option<Running>,
 }
 
@@ -52,7 +53,7 @@ impl Report<'_> {
     fn write(&self, text: &mut Text<'_>) -> fmt::Result {
         write!(text, "211-tinyftp {}\r\n", env!("CARGO_PKG_VERSION"))?;
         write!(text, " Connected to {}\r\n Logged in as {}\r\n", self.peer.ip(), self.user)?;
-        write!(text, " TYPE: {}; STRU: File; MODE: Stream\r\n", self.representation)?;
+        write!(text, " TYPE: {}; STRU: File; MODE: {}\r\n", self.representation, self.mode)?;
         match &self.transfer {
             None => text.write_str(" No transfer\r\n")?,
             Some(running) => running.write(text)?,

@@ -9,6 +9,7 @@ use heapless::Vec;
 
 use super::Server;
 use super::command::{self, Malformed, Verb};
+use super::deflate;
 use super::facts::Facts;
 use super::hash::{Algorithm, Hashing};
 use super::line::{Line, Received};
@@ -68,6 +69,10 @@ pub struct Session<S: Storage, const N: usize> {
     pub(super) path: PathBuf<N>,
     pub(super) renaming: bool,
     pub(super) representation: Representation,
+    /// In MODE Z: the number of the codec that is the session's.
+    pub(super) codec: Option<usize>,
+    /// How hard MODE Z tries, from 0 to 9.
+    pub(super) level: u8,
     /// What MLST and MLSD tell.
     pub(super) facts: Facts,
     /// What HASH computes.
@@ -204,6 +209,8 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
             path: PathBuf::default(),
             renaming: false,
             representation: Representation::Default,
+            codec: None,
+            level: deflate::LEVEL,
             facts: Facts::ALL,
             algorithm: Algorithm::Sha256,
             restart: Range::WHOLE,
@@ -230,6 +237,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     pub(super) fn close(&mut self, server: &mut Server<S>, accounts: &mut dyn Authenticator) {
         self.log_out(accounts);
+        self.release_codec(server);
         match core::mem::replace(&mut self.work, Work::Closing) {
             Work::Single(job, _) | Work::Status(job, _) => server.storage.cancel(job),
             Work::Hash(hashing) => hashing.cancel(&mut server.storage),

@@ -239,9 +239,8 @@ impl<J> Transfer<J> {
             Direction::Retrieve(..) => self.retrieve(storage, stream, scene.allowance),
             Direction::Store(_) => self.store(storage, stream, scene),
             Direction::List(listing) => {
-                let room = stream.room();
                 let progress = listing.poll(storage, &mut self.job, stream, scene);
-                self.bytes += room.saturating_sub(stream.room()) as u64;
+                self.bytes = listing.bytes;
                 progress.unwrap_or_else(|| self.finish(stream))
             }
         }

@@ -99,6 +99,10 @@ pub struct Options {
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub max_transfers: u16,
 
+    /// FTP sessions that may compress their transfers at once (MODE Z)
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub max_compressed: u8,
+
     /// Seconds until an idle session or a stalled transfer is closed
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub idle_timeout: Duration,

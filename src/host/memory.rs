@@ -1,9 +1,12 @@
 //! The memory that the core works in: allocated once, never given back.
 
+use tinyftp::ftp::Codec;
 use tinyftp::net::{Bucket, Buffers, Memory, Slot, Timer};
 use tinyftp::storage::Path;
 use tinyftp::storage::ram::{BLOCK_SIZE, Block, Node, RamDisk};
 use tinyftp::time::Timestamp;
+
+use super::zlib::Oxide;
 
 /// Bytes of the receive and of the transmit buffer of a connection to a service.
 const CONTROL_BUFFER: usize = 2 * 1024;
@@ -40,6 +43,11 @@ pub fn network(control: usize, data: usize) -> Memory<'static> {
             transmit: bytes(data * DATA_TRANSMIT),
         },
     }
+}
+
+/// What `count` sessions in MODE Z compress with.
+pub fn codecs(count: usize) -> &'static mut [Codec] {
+    lend(count, || Codec::new(Box::leak(Box::new(Oxide::new()))))
 }
 
 /// Blocks of the disk in memory: 16 MiB.

@@ -11,3 +11,4 @@ mod signals;
 mod size;
 mod tap;
 mod tree;
+mod zlib;

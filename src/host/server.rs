@@ -90,7 +90,8 @@ impl<'o> Server<'o> {
         let sessions = usize::from(options.max_sessions) + SPARE_SESSIONS;
         let storage = self.with_quotas(storage)?;
         let accounts = accounts::accounts(&options.users);
-        Ok(Ftp::new(storage, accounts, config, lend(sessions, Default::default)))
+        let ftp = Ftp::new(storage, accounts, config, lend(sessions, Default::default));
+        Ok(ftp.with_codecs(memory::codecs(options.max_compressed.into())))
     }
 
     /// Puts the quotas in front of the storage, and sees to it that accounts have their roots.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tinyftp::auth::{Account, Accounts, Grant, Rights};
-use tinyftp::ftp::{Config, Ftp, Session};
+use tinyftp::ftp::{Codec, Config, Ftp, Session};
 use tinyftp::service::{Action, Data, DataError, Io, Service, SessionId};
 use tinyftp::storage::ram::{Block, Node, RamDisk};
 use tinyftp::stream::{Status, Stream};
@@ -13,6 +13,7 @@ use tinyftp::time::{Instant, Timestamp};
 
 use crate::watched::Watched;
 use crate::wire::Wire;
+use crate::zlib::Oxide;
 
 /// The longest line, and the longest path.
 pub const LINE: usize = 256;
@@ -37,6 +38,8 @@ pub struct Setup {
     pub config: Config,
     pub accounts: Vec<Account<'static>>,
     pub sessions: usize,
+    /// Sessions that may be in MODE Z at once.
+    pub codecs: usize,
     /// Bytes of each buffer of a control connection.
     pub control: usize,
     /// Bytes of each buffer of a data connection.
@@ -57,6 +60,7 @@ impl Default for Setup {
                 Account::new("otto", "", Grant::new(Rights::NONE)),
             ],
             sessions: 4,
+            codecs: 0,
             control: 1024,
             data: 1024,
             nodes: 24,
@@ -170,6 +174,10 @@ pub struct Net<'s, 'd> {
     pub most_read: u64,
 }
 
+fn codec() -> Codec {
+    Codec::new(Box::leak(Box::new(Oxide::new())))
+}
+
 /// Runs `test` with a server, and checks that nothing is left of it afterwards.
 pub fn with_net(setup: Setup, test: impl FnOnce(&mut Net<'_, '_>)) {
     let mut nodes: Vec<Node> = (0..setup.nodes).map(|_| Node::EMPTY).collect();
@@ -180,7 +188,9 @@ pub fn with_net(setup: Setup, test: impl FnOnce(&mut Net<'_, '_>)) {
     let mut list = setup.accounts.clone();
     let anonymous = Some(Account::anonymous(Grant::new(Rights::READ_ONLY)));
     let accounts = Accounts { accounts: &mut list, anonymous };
+    let codecs: Vec<_> = (0..setup.codecs).map(|_| codec()).collect();
     let ftp = Ftp::new(Watched::new(disk), accounts, setup.config, &mut sessions);
+    let ftp = ftp.with_codecs(codecs.leak());
     assert!(setup.control >= REPLY_MAX, "no room for a reply");
     let mut net = Net {
         ftp,

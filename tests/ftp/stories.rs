@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use miniz_oxide::inflate::decompress_to_vec_zlib;
 use tinyftp::ftp::Config;
 use tinyftp::service::Service;
 
@@ -304,7 +305,7 @@ fn the_longest_reply() {
 /// RFC 2389: what FEAT lists is there.
 #[test]
 fn feat_tells_the_truth() {
-    with_net(Setup::default(), |net| {
+    with_net(Setup { codecs: 1, ..Setup::default() }, |net| {
         net.ftp.storage().make("/a", b"0123456789", DATE);
         let at = greeted(net);
         let reply = net.say(at, "FEAT");
@@ -362,6 +363,12 @@ fn feat_tells_the_truth() {
                 "TVFS" => {
                     assert_eq!(net.say(at, "CWD /./.."), "250 Directory changed\r\n");
                     assert_eq!(net.say(at, "SIZE /x/..//a"), "213 10\r\n");
+                }
+                "MODE Z" => {
+                    assert!(net.say(at, "MODE Z").starts_with("200 "));
+                    let sent = fetch(net, at, "RETR a");
+                    assert_eq!(decompress_to_vec_zlib(&sent).expect("a stream"), b"0123456789");
+                    assert!(net.say(at, "MODE S").starts_with("200 "));
                 }
                 "CLNT" => assert!(net.say(at, "CLNT x").starts_with("200 ")),
                 "CSID" => assert!(net.say(at, "CSID Name=x;").starts_with("200 Name=tinyftp;")),

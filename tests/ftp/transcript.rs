@@ -3,8 +3,7 @@
 //! ```text
 //! # remark
 //! O: option value      before the first step: idle, connect, control, data, blocks, nodes,
-//!                      client, passive, upload, rate, total_rate, address (sessions that one may
-//!                      have); root and welcome of anna's account; or `ipv6` alone
+//!                      client, passive, upload, rate, total_rate, codecs; root and welcome of anna's account; or `ipv6` alone
 //! F: /path = content   before the first step: a file; `F: /path/` is a directory
 //! L: anna              USER and PASS of an account, and the replies to them
 //! C: line              the client sends a line; CRLF is added
@@ -173,6 +172,7 @@ fn option(setup: &mut Setup, what: &str) {
         "total_rate" => setup.config.total_rate = Some(count() as u64),
         "root" => setup.accounts[0].grant.root = Path::new(leak(value)).expect("a path"),
         "welcome" => setup.accounts[0].grant.welcome = str::from_utf8(leak(value)).expect("text"),
+        "codecs" => setup.codecs = count(),
         "control" => setup.control = count(),
         "data" => setup.data = count(),
         "blocks" => setup.blocks = count(),
