@@ -23,7 +23,7 @@
 //! | passive theft (CERT VU#2558) | `nobody_else_may_open_it`, `ports_vary_within_their_range`, `theft`, `guess` |
 //! | long arguments (CVE-2020-6835) | `long_lines_for_every_verb`, `long_lines_before_login`, `long_names.txt`, `long_arguments` |
 //! | use after a transfer is interrupted (CVE-2020-9273) | `killed_at_every_byte`, `retr_breaks.txt`, `stor_breaks.txt`, `killed_transfers` |
-//! | recursive listing (CVE-2019-20176) | `list.txt`, `deep_and_wide` |
+//! | recursive listing (CVE-2019-20176) | `list_recursive.txt`, `a_listing_of_a_deep_tree`, `a_listing_of_a_wide_tree`, `a_link_is_no_directory_of_a_directory`, `deep_and_wide` |
 //! | wide globs, backtracking (CVE-2010-2632) | `glob.txt`, `the_worst_pattern_takes_no_time`, `deep_and_wide` |
 //! | commands before TLS (CVE-2011-0411) | `auth_tls.txt`, `before_tls` |
 //! | endless or split line (CVE-2008-4247) | `a_line_without_end`, `the_longest_line`, `endless_line`, `split_line` |
