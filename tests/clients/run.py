@@ -30,6 +30,7 @@ KINDS = {
     "files": [*BOTH, "--root", "ROOT", "--user", "anna:secret", "--anonymous", "ro"],
     "plain": [],
     "tight": ["--max-sessions", "3", "--idle-timeout", "2"],
+    "limits": ["--accounts", lab.REPO / "tests/clients/accounts.toml", "--max-per-address", "6"],
     "ipv6": ["--address", SERVER6 + "/64"],
     "none": None,  # no server
 }
@@ -66,11 +67,12 @@ def play_client(scenario, who, mode, address, lab):
 
 def all_cases():
     import attacks
+    import limits
     import scan
     import start
     import wire
     yield from client_cases()
-    for module in (wire, attacks, scan, start):
+    for module in (wire, attacks, limits, scan, start):
         for row in module.CASES:
             yield Case(*row)
 

@@ -74,6 +74,11 @@ CASES = [
     ("none", "start", "options", "bad prefix", refuses(2, "--address", SERVER + "/33")),
     ("none", "start", "options", "bad passive ports", refuses(2, "--passive-ports", "9-1")),
     ("none", "start", "options", "bad user", refuses(2, "--user", "nameless")),
+    ("none", "start", "options", "no such file of accounts", refuses(2, "--accounts", "/nowhere")),
+    ("none", "start", "options", "file without accounts", refuses(2, "--accounts", "/etc/hostname")),
+    ("none", "start", "options", "account without its root",
+     refuses(1, "--root", "/etc", "--accounts", REPO / "tests/clients/accounts.toml")),
+    ("none", "start", "options", "bad size", refuses(2, "--quota", "10X")),
     ("none", "start", "options", "unknown option", refuses(2, "--frobnicate")),
     ("none", "start", "options", "unknown argument", refuses(2, "extra")),
 ]

@@ -6,7 +6,7 @@ from clients import CLIENTS, VERBS, version
 from lab import REPO
 
 # Cases of ours and no client's.
-OURS = ("socket", "attack", "start")
+OURS = ("socket", "attack", "limits", "start")
 
 # What a client was asked to do, in words.
 WORDS = {
