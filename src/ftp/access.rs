@@ -19,24 +19,24 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn user(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         self.log_out(turn.accounts);
         match self.user.extend_from_slice(argument) {
-            Ok(()) => self.reply(Reply::NeedPassword, turn),
-            Err(_) => self.reply(Reply::BadArgument("User name too long"), turn),
+            Ok(()) => self.reply(Reply::NEED_PASSWORD, turn),
+            Err(_) => self.reply(Reply::bad_argument("User name too long"), turn),
         }
     }
 
     /// HOST (RFC 7151): there is one host here, by whatever name the client knows it.
     pub(super) fn host(&mut self, turn: &mut Turn<'_, S>) -> Step {
         match self.rights {
-            None => self.reply(Reply::HostKnown, turn),
+            None => self.reply(Reply::HOST_KNOWN, turn),
             // Section 3.1: not after login.
-            Some(_) => self.reply(Reply::OutOfOrder("HOST comes before USER"), turn),
+            Some(_) => self.reply(Reply::out_of_order("HOST comes before USER"), turn),
         }
     }
 
     pub(super) fn pass_out_of_order(&mut self, turn: &mut Turn<'_, S>) -> Step {
         match self.rights {
-            Some(_) => self.reply(Reply::Superfluous, turn),
-            None => self.reply(Reply::OutOfOrder("USER first"), turn),
+            Some(_) => self.reply(Reply::SUPERFLUOUS, turn),
+            None => self.reply(Reply::out_of_order("USER first"), turn),
         }
     }
 
@@ -66,7 +66,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let user = Escaped(&self.user);
         if self.directory.enter(grant.root).is_err() {
             warn!("{} login as {user} refused: its root is too long a path", self.peer);
-            return Reply::NoRoot;
+            return Reply::NO_ROOT;
         }
         info!("{} logged in as {user}", self.peer);
         self.rights = Some(grant.rights);
@@ -81,7 +81,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         warn!("{} login as {} refused: {denied}", self.peer, Escaped(&self.user));
         self.user.clear();
         match denied {
-            Denied::TooManySessions => self.reply(Reply::TooManyOfAccount, turn),
+            Denied::TooManySessions => self.reply(Reply::TOO_MANY_OF_ACCOUNT, turn),
             Denied::Incorrect => self.punish(turn),
         }
     }
@@ -108,9 +108,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if turn.now < until {
             Step::Leave(Action::Wait(Some(until)))
         } else if self.wrong_passwords >= LOGINS_MAX {
-            self.close_with(Reply::TooManyFailures, turn)
+            self.close_with(Reply::TOO_MANY_FAILURES, turn)
         } else {
-            self.done(Reply::LoginIncorrect, turn)
+            self.done(Reply::LOGIN_INCORRECT, turn)
         }
     }
 
@@ -124,7 +124,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.epsv_all = false;
         self.umask = 0;
         self.idle_timeout = turn.server.config.idle_timeout;
-        self.reply(Reply::Ready, turn);
+        self.reply(Reply::READY, turn);
         self.drop_data(turn)
     }
 

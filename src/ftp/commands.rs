@@ -19,7 +19,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Verb::User => self.user(argument, turn),
             Verb::Host => self.host(turn),
             Verb::Pass => self.pass_out_of_order(turn),
-            Verb::Quit => self.close_with(Reply::Goodbye, turn),
+            Verb::Quit => self.close_with(Reply::GOODBYE, turn),
             Verb::Rein => self.reinitialise(turn),
             Verb::Abor => self.abort(turn),
             Verb::Stat => self.status(argument, turn),
@@ -56,16 +56,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Verb::Mode => self.mode(argument, turn),
             Verb::Opts => self.options(argument, turn),
             Verb::Feat => self.features(turn),
-            Verb::Acct
-            | Verb::Allo
-            | Verb::Clnt
-            | Verb::Csid
-            | Verb::Help
-            | Verb::Lang
-            | Verb::Noop
-            | Verb::Stru
-            | Verb::Syst
-            | Verb::Unsupported => self.reply(constant(row.verb, argument), turn),
+            verb => self.reply(constant(verb, argument), turn),
         }
     }
 }
@@ -74,28 +65,28 @@ impl<S: Storage, const N: usize> Session<S, N> {
 fn constant(verb: Verb, argument: &[u8]) -> Reply<'static> {
     let argument = argument.trim_ascii();
     match verb {
-        Verb::Noop => Reply::Ok("OK"),
-        Verb::Syst => Reply::System,
+        Verb::Noop => Reply::ok("OK"),
+        Verb::Syst => Reply::SYSTEM,
         Verb::Help if argument.is_empty() => Reply::Help,
-        Verb::Help => command::find(argument).map_or(Reply::Unknown, Reply::HelpOn),
-        Verb::Clnt => Reply::Ok("Good to know"),
-        Verb::Csid => Reply::Ok(concat!("Name=tinyftp; Version=", env!("CARGO_PKG_VERSION"), ";")),
+        Verb::Help => command::find(argument).map_or(Reply::UNKNOWN, Reply::HelpOn),
+        Verb::Clnt => Reply::ok("Good to know"),
+        Verb::Csid => Reply::ok(concat!("Name=tinyftp; Version=", env!("CARGO_PKG_VERSION"), ";")),
         Verb::Lang => language(argument),
-        Verb::Acct => Reply::Superfluous,
+        Verb::Acct => Reply::SUPERFLUOUS,
         // RFC 959 section 4.1.3: servers that need no storage beforehand treat it as NOOP.
-        Verb::Allo if argument.first().is_some_and(u8::is_ascii_digit) => Reply::Superfluous,
-        Verb::Allo => Reply::BadArgument("ALLO takes a number of bytes"),
+        Verb::Allo if argument.first().is_some_and(u8::is_ascii_digit) => Reply::SUPERFLUOUS,
+        Verb::Allo => Reply::bad_argument("ALLO takes a number of bytes"),
         Verb::Stru => structure(argument),
-        _ => Reply::Unsupported,
+        _ => Reply::UNSUPPORTED,
     }
 }
 
 /// STRU: of the structures of RFC 959 only the plain file.
 fn structure(argument: &[u8]) -> Reply<'static> {
     match argument {
-        b"F" | b"f" => Reply::Ok("STRU is F: file"),
-        b"R" | b"r" | b"P" | b"p" => Reply::UnsupportedParameter,
-        _ => Reply::BadArgument("Unknown structure"),
+        b"F" | b"f" => Reply::ok("STRU is F: file"),
+        b"R" | b"r" | b"P" | b"p" => Reply::UNSUPPORTED_PARAMETER,
+        _ => Reply::bad_argument("Unknown structure"),
     }
 }
 
@@ -103,8 +94,8 @@ fn structure(argument: &[u8]) -> Reply<'static> {
 fn language(tag: &[u8]) -> Reply<'static> {
     let primary = tag.split(|&b| b == b'-').next().unwrap_or_default();
     if tag.is_empty() || primary.eq_ignore_ascii_case(b"EN") {
-        Reply::Ok("Replies are in English")
+        Reply::ok("Replies are in English")
     } else {
-        Reply::UnsupportedParameter
+        Reply::UNSUPPORTED_PARAMETER
     }
 }

@@ -98,7 +98,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         match self.start_listing(options, kind, turn) {
             Ok(job) => {
                 self.work = Work::Status(job, options);
-                self.reply(Reply::StatusBegins, turn)
+                self.reply(Reply::STATUS_BEGINS, turn)
             }
             Err(error) => self.refuse(error, turn),
         }
@@ -125,7 +125,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if let Work::Status(job, _) = core::mem::replace(&mut self.work, Work::Command) {
             turn.server.storage.cancel(job);
         }
-        self.done(Reply::StatusEnds, turn)
+        self.done(Reply::STATUS_ENDS, turn)
     }
 
     pub(super) fn retrieve(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
@@ -142,7 +142,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn store(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let range = core::mem::take(&mut self.restart);
         if range.is_bounded() {
-            return self.reject(Reply::RangedStore, turn);
+            return self.reject(Reply::RANGED_STORE, turn);
         }
         let (keep, needed) = match (self.verb, range.start()) {
             (Verb::Appe, 0) => (Keep::All, Rights::APPEND),
@@ -322,17 +322,17 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     fn transfer_over(&mut self, outcome: Outcome, turn: &mut Turn<'_, S>) -> Step {
         let reply = match outcome {
-            Outcome::Complete => Reply::Complete,
-            Outcome::CutOff => Reply::CutOff,
-            Outcome::Storage(error) => Reply::Failed(error),
+            Outcome::Complete => Reply::COMPLETE,
+            Outcome::CutOff => Reply::CUT_OFF,
+            Outcome::Storage(error) => Reply::failed(error),
             Outcome::TooLarge => Reply::UploadTooLarge { max: self.max_upload },
             Outcome::NoConnection(fault) => self.not_connected(fault, turn),
             Outcome::Broken if self.is_corrupt(turn) => {
-                Reply::Aborted("That was no whole zlib stream, transfer aborted")
+                Reply::aborted("That was no whole zlib stream, transfer aborted")
             }
-            Outcome::Broken => Reply::Aborted("The data connection broke, transfer aborted"),
-            Outcome::Stalled => Reply::Aborted("The data connection stalled, transfer aborted"),
-            Outcome::ShutDown => Reply::Aborted("The server is shutting down, transfer aborted"),
+            Outcome::Broken => Reply::aborted("The data connection broke, transfer aborted"),
+            Outcome::Stalled => Reply::aborted("The data connection stalled, transfer aborted"),
+            Outcome::ShutDown => Reply::aborted("The server is shutting down, transfer aborted"),
         };
         self.end_transfer(reply, turn);
         self.drop_data(turn)
@@ -383,20 +383,20 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// without one there is only the 226.
     pub(super) fn abort(&mut self, turn: &mut Turn<'_, S>) -> Step {
         match self.work {
-            Work::Transfer(..) => self.end_transfer(Reply::Aborted("Transfer aborted"), turn),
+            Work::Transfer(..) => self.end_transfer(Reply::aborted("Transfer aborted"), turn),
             Work::Hash(..) => self.abort_hash(turn),
             _ => {}
         }
-        self.reply(Reply::AbortDone, turn);
+        self.reply(Reply::ABORT_DONE, turn);
         self.drop_data(turn)
     }
 
     pub(super) fn restart_at(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let reply = match number(argument.trim_ascii()).and_then(Range::starting_at) {
-            None => Reply::BadArgument("REST takes a number of bytes"),
+            None => Reply::bad_argument("REST takes a number of bytes"),
             // An offset on the wire is meant (RFC 3659 section 5.1), not one in the file.
             Some(range) if range != Range::WHOLE && self.is_ascii() => {
-                Reply::BadArgument("REST needs TYPE I")
+                Reply::bad_argument("REST needs TYPE I")
             }
             Some(range) => {
                 self.restart = range;
@@ -411,10 +411,10 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn select_range(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         self.restart = Range::WHOLE;
         let reply = match Range::parse(argument) {
-            None => Reply::BadArgument("RANG takes the first byte and the last, or 1 0"),
+            None => Reply::bad_argument("RANG takes the first byte and the last, or 1 0"),
             // As for REST.
             Some(range) if range != Range::WHOLE && self.is_ascii() => {
-                Reply::BadArgument("RANG needs TYPE I")
+                Reply::bad_argument("RANG needs TYPE I")
             }
             Some(range) => {
                 self.restart = range;

@@ -23,7 +23,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if !self.rights.is_some_and(|rights| rights.contains(needed)) {
             let user = Escaped(&self.user);
             warn!("{} {} refused: {user} has no right to do that", self.peer, self.verb);
-            return Err(self.reject(Reply::NoRight, turn));
+            return Err(self.reject(Reply::NO_RIGHT, turn));
         }
         let reply = match self.path.resolve(&self.directory, argument) {
             // The root is the owner's, also that of an account.
@@ -31,8 +31,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
                 return Err(self.refuse(Error::Denied, turn));
             }
             Ok(()) => return Ok(()),
-            Err(PathError::Character) => Reply::BadArgument("Control character in a path"),
-            Err(PathError::TooLong) => Reply::BadArgument("Path too long"),
+            Err(PathError::Character) => Reply::bad_argument("Control character in a path"),
+            Err(PathError::TooLong) => Reply::bad_argument("Path too long"),
         };
         Err(self.reject(reply, turn))
     }
@@ -95,7 +95,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     /// Storage refused what the command asked for.
     pub(super) fn refuse(&mut self, error: Error, turn: &mut Turn<'_, S>) -> Step {
-        let reply = Reply::Failed(error);
+        let reply = Reply::failed(error);
         let path = Escaped(self.path.as_path().as_bytes());
         info!("{} {} refused, {reply}: {path}", self.peer, self.verb);
         self.reject(reply, turn)
@@ -121,7 +121,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             };
             self.end_single(turn);
             return match result {
-                Ok(bytes) => self.done(Reply::Facts { size: bytes.unwrap_or(0) }, turn),
+                Ok(bytes) => self.done(Reply::Size(bytes.unwrap_or(0)), turn),
                 Err(error) => self.refuse(error, turn),
             };
         }
@@ -154,7 +154,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     fn changed(&mut self, then: Then, turn: &mut Turn<'_, S>) -> Step {
         let path = self.path.seen();
         let reply = match then {
-            Then::Done(what) => Reply::Done(what),
+            Then::Done(what) => Reply::done(what),
             Then::Dated(date) => Reply::Dated(date, path),
             _ => Reply::Made(path),
         };
@@ -170,15 +170,15 @@ impl<S: Storage, const N: usize> Session<S, N> {
         match (then, entry.kind) {
             (Then::ChangeDirectory, Kind::Directory) => {
                 self.directory.clone_from(&self.path);
-                self.done(Reply::Done("Directory changed"), turn)
+                self.done(Reply::done("Directory changed"), turn)
             }
             (Then::ChangeDirectory, _) => self.refuse(Error::NotADirectory, turn),
             (Then::RenameFrom, _) => {
                 self.renaming = true;
-                self.done(Reply::NeedNewName, turn)
+                self.done(Reply::NEED_NEW_NAME, turn)
             }
-            (Then::Size, Kind::File) => self.done(Reply::Facts { size: entry.size }, turn),
-            (Then::Size, _) => self.done(Reply::NotAFile, turn),
+            (Then::Size, Kind::File) => self.done(Reply::Size(entry.size), turn),
+            (Then::Size, _) => self.done(Reply::NOT_A_FILE, turn),
             (Then::Status(options), kind) => self.begin_status(options, kind, turn),
             (Then::Tell, _) => {
                 let rights = self.rights.unwrap_or_default();
@@ -189,7 +189,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             }
             // RFC 3659 section 7.2.1.
             (Then::List(Format::Machine(..), _), Kind::File | Kind::Other) => {
-                self.reject(Reply::BadArgument("MLSD lists directories only"), turn)
+                self.reject(Reply::bad_argument("MLSD lists directories only"), turn)
             }
             (Then::List(format, options), kind) => self.start_list(format, options, kind, turn),
             _ => self.done(Reply::Modified(entry.modified), turn),
@@ -231,14 +231,14 @@ impl<S: Storage, const N: usize> Session<S, N> {
         // The size on the wire is meant (RFC 3659 section 4), which nobody knows before
         // the lines are counted.
         if self.representation == Representation::Ascii {
-            return self.reply(Reply::AsciiSize, turn);
+            return self.reply(Reply::ASCII_SIZE, turn);
         }
         self.look_up(argument, Rights::LIST, Then::Size, turn)
     }
 
     pub(super) fn rename_to(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         if !core::mem::take(&mut self.renaming) {
-            return self.reply(Reply::OutOfOrder("RNFR first"), turn);
+            return self.reply(Reply::out_of_order("RNFR first"), turn);
         }
         let from: PathBuf<N> = self.path.clone();
         if let Err(step) = self.admit(argument, Rights::RENAME, turn) {

@@ -242,7 +242,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     ) -> Step {
         match path_and_range(argument) {
             Some((path, range)) => self.begin_hash(path, algorithm, range, turn),
-            None => self.reply(Reply::BadArgument("A path, or a path, start and end"), turn),
+            None => self.reply(Reply::bad_argument("A path, or a path, start and end"), turn),
         }
     }
 
@@ -312,7 +312,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if let Work::Hash(hashing) = core::mem::replace(&mut self.work, Work::Command) {
             hashing.cancel(&mut turn.server.storage);
         }
-        self.done(Reply::Aborted("Hash aborted"), turn);
+        self.done(Reply::aborted("Hash aborted"), turn);
     }
 }
 

@@ -12,14 +12,14 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn modify_date(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         match split(argument) {
             (date, Some(path)) => self.set_date(date, path, turn),
-            _ => self.reply(Reply::BadArgument("MFMT takes a date and a path"), turn),
+            _ => self.reply(Reply::bad_argument("MFMT takes a date and a path"), turn),
         }
     }
 
     /// MFF: facts, a space, and a path. One fact at a time can be changed.
     pub(super) fn modify_fact(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let (facts, Some(path)) = split(argument) else {
-            return self.reply(Reply::BadArgument("MFF takes facts and a path"), turn);
+            return self.reply(Reply::bad_argument("MFF takes facts and a path"), turn);
         };
         let fact = facts.strip_suffix(b";").unwrap_or(facts);
         let mut parts = fact.splitn(2, |&b| b == b'=');
@@ -30,13 +30,13 @@ impl<S: Storage, const N: usize> Session<S, N> {
             (name, Some(mode)) if name.eq_ignore_ascii_case(b"UNIX.mode") => {
                 self.set_mode(mode, path, turn)
             }
-            _ => self.reply(Reply::UnsupportedParameter, turn),
+            _ => self.reply(Reply::UNSUPPORTED_PARAMETER, turn),
         }
     }
 
     pub(super) fn set_date(&mut self, date: &[u8], path: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let Some(modified) = time_val(date) else {
-            return self.reply(Reply::BadArgument("A date is YYYYMMDDHHMMSS"), turn);
+            return self.reply(Reply::bad_argument("A date is YYYYMMDDHHMMSS"), turn);
         };
         self.operate(
             path,
@@ -49,7 +49,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     pub(super) fn set_mode(&mut self, mode: &[u8], path: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let Some(mode) = permissions(mode) else {
-            return self.reply(Reply::BadArgument(BAD_MODE), turn);
+            return self.reply(Reply::bad_argument(BAD_MODE), turn);
         };
         self.operate(
             path,

@@ -20,10 +20,10 @@ use crate::storage::Storage;
 impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn pasv(&mut self, turn: &mut Turn<'_, S>) -> Step {
         if self.epsv_all {
-            return self.reply(Reply::OutOfOrder("EPSV ALL was said"), turn);
+            return self.reply(Reply::out_of_order("EPSV ALL was said"), turn);
         }
         if !self.local.is_ipv4() {
-            return self.reply(Reply::UsePassiveSix, turn);
+            return self.reply(Reply::USE_EPSV, turn);
         }
         self.listen(false, turn)
     }
@@ -37,12 +37,12 @@ impl<S: Storage, const N: usize> Session<S, N> {
                 if let DataPort::Active(_) = self.data {
                     self.data = DataPort::Default;
                 }
-                self.reply(Reply::Ok("EPSV only from now on"), turn)
+                self.reply(Reply::ok("EPSV only from now on"), turn)
             }
             digits => match number(digits) {
                 Some(n) if n == ours => self.listen(true, turn),
                 Some(_) => self.reply(Reply::UseProtocol(ours), turn),
-                None => self.reply(Reply::BadArgument("EPSV takes 1, 2 or ALL"), turn),
+                None => self.reply(Reply::bad_argument("EPSV takes 1, 2 or ALL"), turn),
             },
         }
     }
@@ -80,22 +80,22 @@ impl<S: Storage, const N: usize> Session<S, N> {
         turn: &mut Turn<'_, S>,
     ) -> Step {
         if self.epsv_all {
-            return self.reply(Reply::OutOfOrder("EPSV ALL was said"), turn);
+            return self.reply(Reply::out_of_order("EPSV ALL was said"), turn);
         }
         match target.and_then(|target| address::check(target, self.peer)) {
             Ok(target) => {
                 let step = self.drop_data(turn);
                 self.data = DataPort::Active(target);
-                self.reply(Reply::Ok("Data port set"), turn);
+                self.reply(Reply::ok("Data port set"), turn);
                 step
             }
-            Err(AddressError::Syntax) => self.reply(Reply::BadArgument("Bad address"), turn),
+            Err(AddressError::Syntax) => self.reply(Reply::bad_argument("Bad address"), turn),
             Err(AddressError::Protocol) => {
                 self.reply(Reply::UseProtocol(protocol(self.peer.ip())), turn)
             }
             Err(AddressError::Foreign) => {
                 warn!("{} refused: a data port that is not the client's own", self.peer);
-                self.reply(Reply::ForeignAddress, turn)
+                self.reply(Reply::FOREIGN_ADDRESS, turn)
             }
         }
     }
@@ -114,15 +114,15 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let reply = match &*upper {
             b"A" | b"A N" => {
                 self.representation = Representation::Ascii;
-                Reply::Ok("TYPE is A: ASCII, lines are converted")
+                Reply::ok("TYPE is A: ASCII, lines are converted")
             }
             b"I" | b"L 8" => {
                 self.representation = Representation::Image;
-                Reply::Ok("TYPE is I: bytes as they are")
+                Reply::ok("TYPE is I: bytes as they are")
             }
-            b"A T" | b"A C" | b"E" | b"E N" | b"E T" | b"E C" => Reply::UnsupportedParameter,
-            [b'L', b' ', size @ ..] if number(size).is_some() => Reply::UnsupportedParameter,
-            _ => Reply::BadArgument("Unknown TYPE"),
+            b"A T" | b"A C" | b"E" | b"E N" | b"E T" | b"E C" => Reply::UNSUPPORTED_PARAMETER,
+            [b'L', b' ', size @ ..] if number(size).is_some() => Reply::UNSUPPORTED_PARAMETER,
+            _ => Reply::bad_argument("Unknown TYPE"),
         };
         self.reply(reply, turn)
     }
@@ -132,13 +132,13 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let reply = match argument.trim_ascii() {
             b"S" | b"s" => {
                 self.release_codec(turn.server);
-                Reply::Ok("MODE is S: stream")
+                Reply::ok("MODE is S: stream")
             }
-            b"Z" | b"z" if turn.server.codecs.is_empty() => Reply::UnsupportedParameter,
-            b"Z" | b"z" if self.take_codec(turn.server) => Reply::Ok("MODE is Z: deflate"),
-            b"Z" | b"z" => Reply::NoCodec,
-            b"B" | b"b" | b"C" | b"c" => Reply::UnsupportedParameter,
-            _ => Reply::BadArgument("Unknown mode"),
+            b"Z" | b"z" if turn.server.codecs.is_empty() => Reply::UNSUPPORTED_PARAMETER,
+            b"Z" | b"z" if self.take_codec(turn.server) => Reply::ok("MODE is Z: deflate"),
+            b"Z" | b"z" => Reply::NO_CODEC,
+            b"B" | b"b" | b"C" | b"c" => Reply::UNSUPPORTED_PARAMETER,
+            _ => Reply::bad_argument("Unknown mode"),
         };
         self.reply(reply, turn)
     }
@@ -176,7 +176,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let mut words = argument.trim_ascii().splitn(2, |&b| b == b' ');
         let (name, options) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let reply = if name.eq_ignore_ascii_case(b"UTF8") || name.eq_ignore_ascii_case(b"UTF-8") {
-            Reply::Ok("Names are UTF-8")
+            Reply::ok("Names are UTF-8")
         } else if name.eq_ignore_ascii_case(b"MLST") {
             self.facts = Facts::parse(options.trim_ascii());
             Reply::Selected(self.facts)
@@ -185,7 +185,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         } else if name.eq_ignore_ascii_case(b"MODE") && !turn.server.codecs.is_empty() {
             self.select_level(options.trim_ascii())
         } else {
-            Reply::BadArgument("There is no such option")
+            Reply::bad_argument("There is no such option")
         };
         self.reply(reply, turn)
     }
@@ -196,7 +196,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let mut words = options.split(|&b| b == b' ');
         let mode = words.next().unwrap_or_default();
         if !mode.eq_ignore_ascii_case(b"Z") {
-            return Reply::BadArgument("OPTS MODE is for MODE Z");
+            return Reply::bad_argument("OPTS MODE is for MODE Z");
         }
         let level = match (words.next(), words.next(), words.next()) {
             (None, ..) => Some(u64::from(deflate::LEVEL)),
@@ -208,7 +208,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         };
         match level.and_then(|level| u8::try_from(level).ok()).filter(|level| *level <= 9) {
             Some(level) => self.level = level,
-            None => return Reply::BadArgument("OPTS MODE Z takes LEVEL and a number to 9"),
+            None => return Reply::bad_argument("OPTS MODE Z takes LEVEL and a number to 9"),
         }
         Reply::Level(self.level)
     }
@@ -218,9 +218,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
         match Algorithm::find(name) {
             Some(algorithm) => self.algorithm = algorithm,
             None if name.is_empty() => {}
-            None => return Reply::BadArgument("Unknown algorithm, selection not changed"),
+            None => return Reply::bad_argument("Unknown algorithm, selection not changed"),
         }
-        Reply::Ok(self.algorithm.name())
+        Reply::ok(self.algorithm.name())
     }
 
     pub(super) fn status(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {

@@ -23,80 +23,43 @@ use crate::time::Timestamp;
 /// A reply to a command.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reply<'a> {
+    // A code and a text that never changes; the same as the first line of several.
+    Text(u16, &'static str),
+    Begins(u16, &'static str),
     // Preliminary.
     Opening { what: &'a str, size: Option<u64> },
     OpeningUnique(&'a [u8]),
     // Completion.
-    Ok(&'a str),
-    Superfluous,
     Features { facts: Facts, algorithm: Algorithm, deflate: bool },
     Help,
     HelpOn(&'static Row),
-    StatusBegins,
-    StatusEnds,
-    Facts { size: u64 },
+    SiteHelp,
+    Size(u64),
     Modified(Timestamp),
     Dated(Timestamp, Path<'a>),
     Hashed { algorithm: Algorithm, first: u64, last: u64, sum: &'a Sum, path: Path<'a> },
     Checksum(&'a Sum),
-    SiteHelp,
     IdleTimeout { now: u64, max: u64 },
     Umask(u16),
     Level(u8),
-    WhoBegins,
-    WhoEnds,
-    System,
-    Ready,
-    HostKnown,
-    Goodbye,
-    Complete,
-    CutOff,
-    AbortDone,
     Passive(Ipv4Addr, u16),
     ExtendedPassive(u16),
     LoggedIn { read_only: bool, welcome: &'a str },
-    Done(&'a str),
     Directory(Path<'a>),
     Made(Path<'a>),
     Entry(Path<'a>, Entry<'a>, Facts, Rights),
     Selected(Facts),
     // Intermediate.
-    NeedPassword,
     RestartAt(u64),
     Ranged(Range),
-    NeedNewName,
     // Transient negative.
-    TooManySessions,
-    TooManyFromAddress,
-    Idle,
-    ShuttingDown,
-    TooManyFailures,
     NoDataConnection { fault: DataFault, ports: (u16, u16) },
     NotOpened { peer: IpAddr, port: u16, ports: (u16, u16) },
     NoAnswer(SocketAddr),
-    UsePassiveSix,
-    Aborted(&'a str),
     // Permanent negative.
-    TooLong,
-    Unknown,
-    BadArgument(&'a str),
     SiteSyntax(&'a str, &'a str),
-    Unsupported,
-    OutOfOrder(&'a str),
-    UnsupportedParameter,
-    NoCodec,
-    ForeignAddress,
-    NotLoggedIn,
-    LoginIncorrect,
-    TooManyOfAccount,
-    NoRoot,
     UseProtocol(u64),
-    NoRight,
-    Failed(Error),
-    NotAFile,
-    AsciiSize,
     UploadTooLarge { max: u64 },
-    RangedStore,
 }
 
 /// Why a transfer had no data connection.
@@ -110,273 +73,216 @@ pub(super) enum DataFault {
     NoEpsv,
 }
 
+/// Replies whose text never changes, by their codes (RFC 959 section 4.2.1).
+impl Reply<'_> {
+    pub const SUPERFLUOUS: Self = Reply::Text(202, "Not needed here");
+    pub const WHO_BEGINS: Self = Reply::Begins(211, "Sessions:");
+    pub const WHO_ENDS: Self = Reply::Text(211, "End");
+    pub const STATUS_BEGINS: Self = Reply::Begins(212, "Listing:");
+    pub const STATUS_ENDS: Self = Reply::Text(212, "End");
+    pub const SYSTEM: Self = Reply::Text(215, "UNIX Type: L8");
+    pub const READY: Self = Reply::Text(220, "tinyftp ready");
+    pub const HOST_KNOWN: Self = Reply::Text(220, "Host accepted");
+    pub const GOODBYE: Self = Reply::Text(221, "Goodbye");
+    pub const COMPLETE: Self = Reply::Text(226, "Transfer complete");
+    pub const CUT_OFF: Self =
+        Reply::Text(226, "The listing was cut off: too many entries, or a path too long");
+    pub const ABORT_DONE: Self = Reply::Text(226, "Abort successful");
+    pub const NEED_PASSWORD: Self = Reply::Text(331, "Password please");
+    pub const NEED_NEW_NAME: Self = Reply::Text(350, "Now RNTO with the new name");
+    pub const TOO_MANY_SESSIONS: Self = Reply::Text(421, "Too many sessions, try again later");
+    pub const TOO_MANY_FROM_ADDRESS: Self =
+        Reply::Text(421, "Too many sessions from your address, try again later");
+    pub const IDLE: Self = Reply::Text(421, "Idle for too long, closing");
+    pub const SHUTTING_DOWN: Self = Reply::Text(421, "The server is shutting down");
+    pub const TOO_MANY_FAILURES: Self = Reply::Text(421, "Too many failures, closing");
+    pub const USE_EPSV: Self = Reply::Text(425, "PASV is for IPv4, use EPSV");
+    pub const TOO_LONG: Self = Reply::Text(500, "Line too long");
+    pub const UNKNOWN: Self = Reply::Text(500, "Unknown command");
+    pub const UNSUPPORTED: Self = Reply::Text(502, "Command not implemented");
+    pub const UNSUPPORTED_PARAMETER: Self = Reply::Text(504, "Not implemented for that parameter");
+    pub const NO_CODEC: Self =
+        Reply::Text(504, "All compressors are in use, try again or use MODE S");
+    // RFC 2577 section 3.
+    pub const FOREIGN_ADDRESS: Self =
+        Reply::Text(504, "Only your own address, and a port from 1024, may be named");
+    pub const NOT_LOGGED_IN: Self = Reply::Text(530, "Log in with USER and PASS first");
+    pub const LOGIN_INCORRECT: Self = Reply::Text(530, "Login incorrect");
+    pub const TOO_MANY_OF_ACCOUNT: Self =
+        Reply::Text(530, "Too many sessions of this account, try again later");
+    pub const NO_ROOT: Self = Reply::Text(530, "The directory of this account cannot be entered");
+    pub const NO_RIGHT: Self = Reply::Text(550, "Permission denied: this account may not do that");
+    pub const NOT_A_FILE: Self = Reply::Text(550, "Not a plain file");
+    pub const ASCII_SIZE: Self = Reply::Text(550, "SIZE is not known in TYPE A, use TYPE I");
+    // RFC 3659 section 5.2.
+    pub const RANGED_STORE: Self =
+        Reply::Text(554, "RANG is for RETR and HASH; to store, REST says where to begin");
+
+    pub const fn ok(text: &'static str) -> Self {
+        Reply::Text(200, text)
+    }
+
+    pub const fn done(text: &'static str) -> Self {
+        Reply::Text(250, text)
+    }
+
+    pub const fn aborted(text: &'static str) -> Self {
+        Reply::Text(426, text)
+    }
+
+    pub const fn bad_argument(text: &'static str) -> Self {
+        Reply::Text(501, text)
+    }
+
+    pub const fn out_of_order(text: &'static str) -> Self {
+        Reply::Text(503, text)
+    }
+
+    /// What a storage may answer (RFC 959 section 5.4: 450, 451, 452 are worth another try, 550,
+    /// 552 and 553 are not).
+    pub const fn failed(error: Error) -> Self {
+        match error {
+            Error::Busy => Reply::Text(450, "Busy, try again"),
+            Error::Io => Reply::Text(451, "Storage error"),
+            Error::Full => Reply::Text(452, "No space left"),
+            Error::NotFound => Reply::Text(550, "No such file or directory"),
+            Error::Denied => Reply::Text(550, "Permission denied"),
+            Error::Exists => Reply::Text(550, "It exists already"),
+            Error::NotADirectory => Reply::Text(550, "Not a directory"),
+            Error::IsADirectory => Reply::Text(550, "Is a directory"),
+            Error::NotEmpty => Reply::Text(550, "Directory not empty"),
+            Error::OverQuota => Reply::Text(552, "Quota exceeded"),
+            Error::BadName => Reply::Text(553, "File name not allowed"),
+            Error::BadOffset => Reply::Text(554, "The offset lies past the end of the file"),
+        }
+    }
+}
+
 impl Reply<'_> {
     /// Queues the reply. The caller has seen to it that there is room.
     pub fn send(self, control: &mut dyn Stream) {
-        let mut text = Text(control);
+        let text = &mut Text(control);
         // Text never fails: what does not fit is the caller's fault and cut off.
+        let _ = self.write_lines_in_front(text);
         let _ = match self {
-            Reply::Features { facts, algorithm, deflate } => {
-                features(&mut text, facts, algorithm, deflate)
-            }
-            Reply::Entry(path, entry, facts, rights) => {
-                machine_entry(&mut text, path, &entry, facts, rights)
-            }
-            Reply::Help => help(&mut text),
-            Reply::Directory(path) => quoted(&mut text, path, "is the current directory"),
-            Reply::Made(path) => quoted(&mut text, path, "created"),
-            Reply::Dated(date, path) => dated(&mut text, date, path),
-            Reply::LoggedIn { welcome, .. } => {
-                greet(&mut text, self.code(), welcome).and_then(|()| self.line(&mut text))
-            }
-            Reply::StatusBegins | Reply::WhoBegins => write!(text, "{}-{self}\r\n", self.code()),
-            Reply::Hashed { path, .. } => hashed(&mut text, self, path),
-            _ => self.line(&mut text),
+            Reply::Begins(code, line) => write!(text, "{code}-{line}\r\n"),
+            Reply::Directory(path) => quoted(text, path, "is the current directory"),
+            Reply::Made(path) => quoted(text, path, "created"),
+            Reply::Dated(_, path) => about(text, self, ";", path),
+            Reply::Hashed { path, .. } => about(text, self, "", path),
+            _ => write!(text, "{} {self}\r\n", self.code()),
         };
     }
 
-    /// The last line of a reply, or the only one.
-    fn line(self, text: &mut Text<'_>) -> fmt::Result {
-        write!(text, "{} {self}\r\n", self.code())
+    /// The lines of a longer reply, but for the last one.
+    fn write_lines_in_front(self, text: &mut Text<'_>) -> fmt::Result {
+        match self {
+            Reply::Features { facts, algorithm, deflate } => {
+                features(text, facts, algorithm, deflate)
+            }
+            Reply::Help => help(text),
+            Reply::LoggedIn { welcome, .. } => greet(text, self.code(), welcome),
+            Reply::Entry(path, entry, facts, rights) => {
+                machine_entry(text, path, &entry, facts, rights)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The reply code (RFC 959 section 4.2.1).
     pub fn code(self) -> u16 {
         match self {
+            Reply::Text(code, _) | Reply::Begins(code, _) => code,
             Reply::Opening { .. } | Reply::OpeningUnique(_) => 150,
-            Reply::Ok(_) | Reply::Selected(_) => 200,
-            Reply::IdleTimeout { .. } | Reply::Umask(_) | Reply::Level(_) => 200,
-            Reply::Superfluous => 202,
-            Reply::Features { .. } | Reply::WhoBegins | Reply::WhoEnds => 211,
-            Reply::StatusBegins | Reply::StatusEnds => 212,
-            Reply::Facts { .. } | Reply::Modified(_) | Reply::Dated(..) => 213,
-            Reply::Hashed { .. } => 213,
+            Reply::Selected(_) | Reply::Level(_) => 200,
+            Reply::IdleTimeout { .. } | Reply::Umask(_) => 200,
+            Reply::Features { .. } => 211,
+            Reply::Size(_) | Reply::Modified(_) | Reply::Dated(..) | Reply::Hashed { .. } => 213,
             Reply::Help | Reply::HelpOn(_) | Reply::SiteHelp => 214,
-            Reply::System => 215,
-            Reply::Ready | Reply::HostKnown => 220,
-            Reply::Goodbye => 221,
-            Reply::Complete | Reply::CutOff | Reply::AbortDone => 226,
             Reply::Passive(..) => 227,
             Reply::ExtendedPassive(_) => 229,
             Reply::LoggedIn { .. } => 230,
-            Reply::Done(_) | Reply::Entry(..) | Reply::Checksum(_) => 250,
+            Reply::Entry(..) | Reply::Checksum(_) => 250,
             Reply::Directory(_) | Reply::Made(_) => 257,
-            Reply::NeedPassword => 331,
-            Reply::RestartAt(_) | Reply::Ranged(_) | Reply::NeedNewName => 350,
-            Reply::TooManySessions | Reply::TooManyFromAddress | Reply::Idle => 421,
-            Reply::ShuttingDown | Reply::TooManyFailures => 421,
-            Reply::NoDataConnection { .. } | Reply::NotOpened { .. } => 425,
-            Reply::NoAnswer(_) => 425,
-            Reply::UsePassiveSix => 425,
-            Reply::Aborted(_) => 426,
-            Reply::TooLong | Reply::Unknown => 500,
-            Reply::BadArgument(_) | Reply::SiteSyntax(..) => 501,
-            Reply::Unsupported => 502,
-            Reply::OutOfOrder(_) => 503,
-            // RFC 2577 section 3.
-            Reply::UnsupportedParameter | Reply::NoCodec | Reply::ForeignAddress => 504,
+            Reply::RestartAt(_) | Reply::Ranged(_) => 350,
+            Reply::NoDataConnection { .. } | Reply::NotOpened { .. } | Reply::NoAnswer(_) => 425,
+            Reply::SiteSyntax(..) => 501,
             Reply::UseProtocol(_) => 522,
-            Reply::NotLoggedIn | Reply::LoginIncorrect => 530,
-            Reply::TooManyOfAccount | Reply::NoRoot => 530,
-            Reply::NoRight | Reply::NotAFile | Reply::AsciiSize => 550,
             Reply::UploadTooLarge { .. } => 552,
-            // RFC 3659 section 5.2.
-            Reply::RangedStore => 554,
-            Reply::Failed(error) => storage_code(error),
         }
     }
 }
 
-/// The codes for what a storage may answer (RFC 959 section 5.4: 450, 451, 452 are worth
-/// another try, 550, 552 and 553 are not).
-fn storage_code(error: Error) -> u16 {
-    match error {
-        Error::Busy => 450,
-        Error::Io => 451,
-        Error::Full => 452,
-        Error::OverQuota => 552,
-        Error::BadName => 553,
-        Error::BadOffset => 554,
-        Error::NotFound
-        | Error::Denied
-        | Error::Exists
-        | Error::NotADirectory
-        | Error::IsADirectory
-        | Error::NotEmpty => 550,
-    }
-}
-
-/// The text of a reply of one line.
+/// The text of a reply, but for the lines in front of the last one and the path behind it.
 impl fmt::Display for Reply<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match *self {
-            Reply::Opening { what, size: None } => {
-                return write!(f, "Opening data connection for {what}");
-            }
-            Reply::Opening { what, size: Some(size) } => {
-                return write!(f, "Opening data connection for {what} ({size} bytes)");
-            }
+        match *self {
+            Reply::Text(_, text) | Reply::Begins(_, text) => f.write_str(text),
+            Reply::Opening { what, size } => opening(f, what, size),
             // RFC 1123 section 4.1.2.9.
-            Reply::OpeningUnique(name) => return write!(f, "FILE: {}", Escaped(name)),
-            Reply::Selected(facts) => return write!(f, "MLST OPTS{facts}"),
-            Reply::Facts { size } => return write!(f, "{size}"),
-            Reply::Dated(date, _) => return write!(f, "Modify={}", TimeVal(date)),
+            Reply::OpeningUnique(name) => write!(f, "FILE: {}", Escaped(name)),
+            Reply::HelpOn(row) => help_on(f, row),
+            Reply::SiteHelp => site_help(f),
+            Reply::Size(size) => write!(f, "{size}"),
+            Reply::Modified(date) => write!(f, "{}", TimeVal(date)),
+            Reply::Dated(date, _) => write!(f, "Modify={}", TimeVal(date)),
             Reply::Hashed { algorithm, first, last, sum, .. } => {
-                return write!(f, "{} {first}-{last} {sum:x}", algorithm.name());
+                write!(f, "{} {first}-{last} {sum:x}", algorithm.name())
             }
-            Reply::Checksum(sum) => return write!(f, "{sum:X}"),
-            Reply::Modified(date) => return write!(f, "{}", TimeVal(date)),
-            Reply::HelpOn(row) => return help_on(f, row),
-            Reply::SiteHelp => return site_help(f),
-            Reply::SiteSyntax(name, arguments) => {
-                return write!(f, "Syntax: SITE {name} {arguments}");
-            }
-            Reply::Level(level) => return write!(f, "MODE Z has LEVEL {level}"),
-            Reply::Umask(mask) => return write!(f, "New files do not get the bits {mask:03o}"),
+            Reply::Checksum(sum) => write!(f, "{sum:X}"),
             Reply::IdleTimeout { now, max } => {
-                return write!(f, "Closed when idle for {now} s (at most {max})");
+                write!(f, "Closed when idle for {now} s (at most {max})")
             }
-            Reply::Passive(address, port) => {
-                return write!(f, "Entering passive mode ({})", HostPort(address, port));
-            }
+            Reply::Umask(mask) => write!(f, "New files do not get the bits {mask:03o}"),
+            Reply::Level(level) => write!(f, "MODE Z has LEVEL {level}"),
+            Reply::Passive(ip, port) => write!(f, "Entering passive mode ({})", HostPort(ip, port)),
             Reply::ExtendedPassive(port) => {
-                return write!(f, "Entering extended passive mode (|||{port}|)");
+                write!(f, "Entering extended passive mode (|||{port}|)")
             }
-            Reply::RestartAt(offset) => {
-                return write!(f, "Restarting at {offset}; now RETR, STOR or APPE");
-            }
-            Reply::Ranged(range) => return write!(f, "Next RETR or HASH: {range}"),
-            Reply::UseProtocol(n) => return write!(f, "Network protocol not supported, use ({n})"),
+            Reply::LoggedIn { read_only: false, .. } => f.write_str("Logged in"),
+            Reply::LoggedIn { read_only: true, .. } => f.write_str("Logged in, read only"),
+            Reply::Selected(facts) => write!(f, "MLST OPTS{facts}"),
+            Reply::RestartAt(offset) => write!(f, "Restarting at {offset}; now RETR, STOR or APPE"),
+            Reply::Ranged(range) => write!(f, "Next RETR or HASH: {range}"),
+            Reply::NoDataConnection { fault, ports } => no_data_connection(f, fault, ports),
             Reply::NotOpened { peer, port, ports: (first, last) } => {
-                return write!(
+                write!(
                     f,
                     "No connection from {peer} to port {port}, one of {first}-{last}, came in time"
-                );
+                )
             }
-            Reply::NoAnswer(target) => return write!(f, "No answer from {target}"),
-            Reply::UploadTooLarge { max } => {
-                return write!(f, "An upload has at most {max} bytes here");
+            Reply::NoAnswer(target) => write!(f, "No answer from {target}"),
+            Reply::SiteSyntax(name, arguments) => write!(f, "Syntax: SITE {name} {arguments}"),
+            Reply::UseProtocol(n) => write!(f, "Network protocol not supported, use ({n})"),
+            Reply::UploadTooLarge { max } => write!(f, "An upload has at most {max} bytes here"),
+            Reply::Directory(path) | Reply::Made(path) => {
+                write!(f, "{}", Escaped(path.as_bytes()))
             }
-            Reply::NoDataConnection {
-                fault: DataFault::Net(DataError::NoPort),
-                ports: (first, last),
-            } => return write!(f, "All ports from {first} to {last} are in use, try again"),
-            Reply::NoDataConnection { fault, .. } => data_fault(fault),
-            Reply::Failed(error) => storage_text(error),
-            Reply::Ok(text)
-            | Reply::Done(text)
-            | Reply::Aborted(text)
-            | Reply::BadArgument(text)
-            | Reply::OutOfOrder(text) => text,
-            _ => self.fixed_text(),
-        };
-        f.write_str(text)
-    }
-}
-
-impl Reply<'_> {
-    fn fixed_text(self) -> &'static str {
-        match self {
-            Reply::StatusBegins => "Listing:",
-            Reply::WhoBegins => "Sessions:",
-            Reply::StatusEnds | Reply::WhoEnds => "End",
-            Reply::Superfluous => "Not needed here",
-            Reply::System => "UNIX Type: L8",
-            Reply::Ready => "tinyftp ready",
-            Reply::HostKnown => "Host accepted",
-            Reply::Goodbye => "Goodbye",
-            Reply::Complete => "Transfer complete",
-            Reply::CutOff => "The listing was cut off: too many entries, or a path too long",
-            Reply::AbortDone => "Abort successful",
-            Reply::LoggedIn { read_only: false, .. } => "Logged in",
-            Reply::LoggedIn { read_only: true, .. } => "Logged in, read only",
-            Reply::NeedPassword => "Password please",
-            Reply::NeedNewName => "Now RNTO with the new name",
-            Reply::TooManySessions => "Too many sessions, try again later",
-            Reply::TooManyFromAddress => "Too many sessions from your address, try again later",
-            Reply::Idle => "Idle for too long, closing",
-            Reply::ShuttingDown => "The server is shutting down",
-            Reply::TooManyFailures => "Too many failures, closing",
-            Reply::UsePassiveSix => "PASV is for IPv4, use EPSV",
-            Reply::TooLong => "Line too long",
-            Reply::Unknown => "Unknown command",
-            Reply::Unsupported => "Command not implemented",
-            Reply::UnsupportedParameter => "Not implemented for that parameter",
-            Reply::NoCodec => "All compressors are in use, try again or use MODE S",
-            Reply::ForeignAddress => "Only your own address, and a port from 1024, may be named",
-            Reply::NotLoggedIn => "Log in with USER and PASS first",
-            Reply::LoginIncorrect => "Login incorrect",
-            Reply::TooManyOfAccount => "Too many sessions of this account, try again later",
-            Reply::NoRoot => "The directory of this account cannot be entered",
-            Reply::NoRight => "Permission denied: this account may not do that",
-            Reply::NotAFile => "Not a plain file",
-            Reply::RangedStore => "RANG is for RETR and HASH; to store, REST says where to begin",
-            Reply::AsciiSize => "SIZE is not known in TYPE A, use TYPE I",
-            // These are written by `send` and `fmt`.
-            Reply::Opening { .. }
-            | Reply::OpeningUnique(_)
-            | Reply::Ok(_)
-            | Reply::Features { .. }
-            | Reply::Help
-            | Reply::HelpOn(_)
-            | Reply::SiteHelp
-            | Reply::SiteSyntax(..)
-            | Reply::IdleTimeout { .. }
-            | Reply::Umask(_)
-            | Reply::Level(_)
-            | Reply::Facts { .. }
-            | Reply::Modified(_)
-            | Reply::Dated(..)
-            | Reply::Hashed { .. }
-            | Reply::Checksum(_)
-            | Reply::Passive(..)
-            | Reply::ExtendedPassive(_)
-            | Reply::Done(_)
-            | Reply::Directory(_)
-            | Reply::Made(_)
-            | Reply::Entry(..)
-            | Reply::Selected(_)
-            | Reply::RestartAt(_)
-            | Reply::Ranged(_)
-            | Reply::NoDataConnection { .. }
-            | Reply::NotOpened { .. }
-            | Reply::NoAnswer(_)
-            | Reply::Aborted(_)
-            | Reply::BadArgument(_)
-            | Reply::OutOfOrder(_)
-            | Reply::UseProtocol(_)
-            | Reply::UploadTooLarge { .. }
-            | Reply::Failed(_) => "",
+            Reply::Features { .. } | Reply::Help | Reply::Entry(..) => f.write_str("End"),
         }
     }
 }
 
-fn storage_text(error: Error) -> &'static str {
-    match error {
-        Error::NotFound => "No such file or directory",
-        Error::Denied => "Permission denied",
-        Error::Exists => "It exists already",
-        Error::NotADirectory => "Not a directory",
-        Error::IsADirectory => "Is a directory",
-        Error::NotEmpty => "Directory not empty",
-        Error::BadName => "File name not allowed",
-        Error::BadOffset => "The offset lies past the end of the file",
-        Error::Full => "No space left",
-        Error::OverQuota => "Quota exceeded",
-        Error::Busy => "Busy, try again",
-        Error::Io => "Storage error",
-    }
+fn opening(f: &mut fmt::Formatter<'_>, what: &str, size: Option<u64>) -> fmt::Result {
+    write!(f, "Opening data connection for {what}")?;
+    size.map_or(Ok(()), |size| write!(f, " ({size} bytes)"))
 }
 
-fn data_fault(fault: DataFault) -> &'static str {
-    match fault {
+fn no_data_connection(
+    f: &mut fmt::Formatter<'_>,
+    fault: DataFault,
+    (first, last): (u16, u16),
+) -> fmt::Result {
+    f.write_str(match fault {
         DataFault::Net(DataError::NoSlot) => "All data connections are in use, try again",
-        DataFault::Net(DataError::NoPort) => "All ports are in use, try again",
+        DataFault::Net(DataError::NoPort) => {
+            return write!(f, "All ports from {first} to {last} are in use, try again");
+        }
         DataFault::Net(DataError::Unreachable) => "No route to your data port",
         DataFault::Net(DataError::Refused) => "Your data port did not accept the connection",
         DataFault::TimedOut => "There is no data connection",
         DataFault::NoEpsv => "EPSV ALL was said: EPSV first",
-    }
+    })
 }
 
 fn help_on(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
@@ -420,7 +326,7 @@ fn features(text: &mut Text<'_>, facts: Facts, algorithm: Algorithm, deflate: bo
         }
         text.write_str("\r\n")?;
     }
-    text.write_str("211 End\r\n")
+    Ok(())
 }
 
 /// RFC 959 section 4.1.3: all verbs; those that are not implemented have a star.
@@ -433,7 +339,7 @@ fn help(text: &mut Text<'_>) -> fmt::Result {
         }
         text.write_str("\r\n")?;
     }
-    text.write_str("214 End\r\n")
+    Ok(())
 }
 
 /// Lines in front of the last one (RFC 959 section 4.2), each with the code, so that none can
@@ -461,19 +367,13 @@ fn machine_entry(
     text.write_str("250-Facts:\r\n ")?;
     facts.write(entry, rights, text)?;
     text.write_doubling(path.as_bytes(), &[IAC]);
-    text.write_str("\r\n250 End\r\n")
-}
-
-/// The reply to MFMT and MFF (draft-somers-ftp-mfxx section 3).
-fn dated(text: &mut Text<'_>, date: Timestamp, path: Path<'_>) -> fmt::Result {
-    write!(text, "213 Modify={}; ", TimeVal(date))?;
-    text.write_doubling(path.as_bytes(), &[IAC]);
     text.write_str("\r\n")
 }
 
-/// The reply to HASH (draft-bryan-ftpext-hash-02 section 3).
-fn hashed(text: &mut Text<'_>, reply: Reply<'_>, path: Path<'_>) -> fmt::Result {
-    write!(text, "{} {reply} ", reply.code())?;
+/// A 213 reply that ends with a path: to MFMT and MFF (draft-somers-ftp-mfxx section 3), to HASH
+/// (draft-bryan-ftpext-hash-02 section 3).
+fn about(text: &mut Text<'_>, reply: Reply<'_>, end: &str, path: Path<'_>) -> fmt::Result {
+    write!(text, "{} {reply}{end} ", reply.code())?;
     text.write_doubling(path.as_bytes(), &[IAC]);
     text.write_str("\r\n")
 }

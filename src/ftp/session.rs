@@ -270,11 +270,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
             (Action::Wait(_) | Action::Pending | Action::Yield, Some(end)) if end <= turn.now => {
                 if turn.control.room() >= FAREWELL_MAX {
                     match self.work {
-                        Work::Status(..) => Reply::StatusEnds.send(turn.control),
-                        Work::Who(_) => Reply::WhoEnds.send(turn.control),
+                        Work::Status(..) => Reply::STATUS_ENDS.send(turn.control),
+                        Work::Who(_) => Reply::WHO_ENDS.send(turn.control),
                         _ => {}
                     }
-                    Reply::ShuttingDown.send(turn.control);
+                    Reply::SHUTTING_DOWN.send(turn.control);
                 }
                 Action::Close
             }
@@ -308,7 +308,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Work::Greet => self.greet(turn),
             Work::Crowded => {
                 warn!("{} refused: its address has too many sessions", self.peer);
-                self.close_with(Reply::TooManyFromAddress, turn)
+                self.close_with(Reply::TOO_MANY_FROM_ADDRESS, turn)
             }
             Work::Command => self.next_command(turn),
             Work::Login => self.login(turn),
@@ -325,15 +325,15 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     fn greet(&mut self, turn: &mut Turn<'_, S>) -> Step {
         if turn.server.stops_at.is_some() {
-            return self.close_with(Reply::ShuttingDown, turn);
+            return self.close_with(Reply::SHUTTING_DOWN, turn);
         }
         let max = turn.server.config.max_sessions;
         if turn.server.open > max {
             warn!("{} refused: {max} sessions are open", self.peer);
-            return self.close_with(Reply::TooManySessions, turn);
+            return self.close_with(Reply::TOO_MANY_SESSIONS, turn);
         }
         info!("{} connected", self.peer);
-        self.done(Reply::Ready, turn)
+        self.done(Reply::READY, turn)
     }
 
     /// Answers at once: the session goes on with what it was doing.
@@ -367,7 +367,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     fn next_command(&mut self, turn: &mut Turn<'_, S>) -> Step {
         if turn.server.stops_at.is_some() {
-            return self.close_with(Reply::ShuttingDown, turn);
+            return self.close_with(Reply::SHUTTING_DOWN, turn);
         }
         match self.line.receive(turn.control) {
             Received::Line => {
@@ -377,7 +377,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Received::TooLong => {
                 self.active = turn.now;
                 self.line.take();
-                self.not_a_command(b"", Reply::TooLong, turn)
+                self.not_a_command(b"", Reply::TOO_LONG, turn)
             }
             Received::Part if turn.control.status() == Status::PeerFinished => {
                 Step::Leave(Action::Close)
@@ -399,7 +399,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             return Step::Leave(Action::Wait(Some(deadline)));
         }
         info!("{} idle for too long", self.peer);
-        self.close_with(Reply::Idle, turn)
+        self.close_with(Reply::IDLE, turn)
     }
 
     /// A line is there: to its row, past what the row asks for, and on to what it does.
@@ -407,14 +407,14 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let line = self.line.take();
         let (row, argument) = match command::parse(&line) {
             Ok(command) => command,
-            Err(Malformed::Unknown) => return self.not_a_command(&line, Reply::Unknown, turn),
+            Err(Malformed::Unknown) => return self.not_a_command(&line, Reply::UNKNOWN, turn),
             Err(Malformed::Argument) => {
                 self.forget();
-                return self.reply(Reply::BadArgument("Wrong number of arguments"), turn);
+                return self.reply(Reply::bad_argument("Wrong number of arguments"), turn);
             }
         };
         if row.login && self.rights.is_none() {
-            return self.reply(Reply::NotLoggedIn, turn);
+            return self.reply(Reply::NOT_LOGGED_IN, turn);
         }
         if !row.keeps_restart && !row.verb.uses_restart() {
             self.restart = Range::WHOLE;
@@ -448,7 +448,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             self.nonsense += if is_http { NONSENSE_MAX } else { 1 };
             if self.nonsense >= NONSENSE_MAX {
                 warn!("{} closed: this is no FTP client", self.peer);
-                return self.close_with(Reply::TooManyFailures, turn);
+                return self.close_with(Reply::TOO_MANY_FAILURES, turn);
             }
         }
         self.reply(reply, turn)

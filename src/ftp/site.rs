@@ -32,7 +32,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let (name, rest) = split(argument);
         let row = SYNTAX.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
         let Some(&(name, arguments)) = row else {
-            return self.reply(Reply::UnsupportedParameter, turn);
+            return self.reply(Reply::UNSUPPORTED_PARAMETER, turn);
         };
         let words = rest.and_then(if name == "UTIME" { dated } else { two });
         match (name, words) {
@@ -53,7 +53,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             let wanted = number(seconds.trim_ascii()).map(Duration::from_secs);
             let Some(wanted) = wanted.filter(|wanted| !wanted.is_zero() && *wanted <= max) else {
                 return self
-                    .reply(Reply::BadArgument("That is no idle timeout that you may have"), turn);
+                    .reply(Reply::bad_argument("That is no idle timeout that you may have"), turn);
             };
             self.idle_timeout = wanted;
         }
@@ -66,7 +66,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     fn mask(&mut self, mode: Option<&[u8]>, turn: &mut Turn<'_, S>) -> Step {
         if let Some(mode) = mode {
             let Some(mode) = permissions(mode) else {
-                return self.reply(Reply::BadArgument(BAD_MODE), turn);
+                return self.reply(Reply::bad_argument(BAD_MODE), turn);
             };
             self.umask = mode;
         }
@@ -75,10 +75,10 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     fn who(&mut self, turn: &mut Turn<'_, S>) -> Step {
         if !self.rights.is_some_and(|rights| rights.contains(Rights::INSPECT)) {
-            return self.reply(Reply::NoRight, turn);
+            return self.reply(Reply::NO_RIGHT, turn);
         }
         self.work = Work::Who(0);
-        self.reply(Reply::WhoBegins, turn)
+        self.reply(Reply::WHO_BEGINS, turn)
     }
 
     /// A line about the session, for others.
@@ -115,7 +115,7 @@ impl<S: Storage, A: Authenticator, const N: usize> Ftp<'_, S, A, N> {
         session.work = Work::Who(at);
         if over {
             session.work = Work::Command;
-            Reply::WhoEnds.send(control);
+            Reply::WHO_ENDS.send(control);
         }
     }
 }

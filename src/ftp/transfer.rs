@@ -339,34 +339,16 @@ impl<J> Transfer<J> {
                 return over(Outcome::TooLarge);
             }
             let bytes = bytes.get(..scene.allowance - moved).unwrap_or(bytes);
-            let Direction::Store(convert) = &mut self.direction else { return Progress::Wait };
-            let piece = match convert {
-                Some(convert) => convert.piece(bytes),
-                None if bytes.is_empty() => Piece::None,
-                None => Piece::Store(bytes),
-            };
-            let taken = match piece {
-                Piece::None => {
+            match self.store_some(storage, bytes) {
+                Poll::Pending => return Progress::Pending,
+                Poll::Ready(Err(error)) => return over(Outcome::Storage(error)),
+                Poll::Ready(Ok(None)) => {
                     self.stage = Stage::Committing;
                     return self.commit(storage, stream);
                 }
-                Piece::HoldCr => Poll::Ready(Ok(1)),
-                Piece::Store(bytes) => storage.poll_write(&mut self.job, bytes),
-                Piece::StoreCr => {
-                    let stored = storage.poll_write(&mut self.job, b"\r");
-                    if matches!(stored, Poll::Ready(Ok(1..))) {
-                        convert.iter_mut().for_each(ToStorage::stored_cr);
-                        continue;
-                    }
-                    stored
-                }
-            };
-            match taken {
-                Poll::Pending => return Progress::Pending,
-                Poll::Ready(Err(error)) => return over(Outcome::Storage(error)),
                 // Storage did its share of something else.
-                Poll::Ready(Ok(0)) => return Progress::More,
-                Poll::Ready(Ok(n)) => {
+                Poll::Ready(Ok(Some(0))) => return Progress::More,
+                Poll::Ready(Ok(Some(n))) => {
                     stream.consume(n);
                     self.bytes += n as u64;
                     moved += n;
@@ -374,6 +356,37 @@ impl<J> Transfer<J> {
             }
         }
         Progress::More
+    }
+
+    /// Stores from the front of `bytes`, and tells how many of them are done with; `None` if all
+    /// is stored and there are no more.
+    fn store_some<S: Storage<Job = J>>(
+        &mut self,
+        storage: &mut S,
+        bytes: &[u8],
+    ) -> Poll<Result<Option<usize>, Error>> {
+        let Direction::Store(convert) = &mut self.direction else { return Poll::Ready(Ok(None)) };
+        let Some(convert) = convert else {
+            return match bytes {
+                [] => Poll::Ready(Ok(None)),
+                bytes => storage.poll_write(&mut self.job, bytes).map_ok(Some),
+            };
+        };
+        // Twice at most: no CR is held behind the one that is stored.
+        loop {
+            return match convert.piece(bytes) {
+                Piece::None => Poll::Ready(Ok(None)),
+                Piece::HoldCr => Poll::Ready(Ok(Some(1))),
+                Piece::Store(bytes) => storage.poll_write(&mut self.job, bytes).map_ok(Some),
+                Piece::StoreCr => match storage.poll_write(&mut self.job, b"\r") {
+                    Poll::Ready(Ok(1..)) => {
+                        convert.stored_cr();
+                        continue;
+                    }
+                    stored => stored.map_ok(Some),
+                },
+            };
+        }
     }
 
     fn commit<S: Storage<Job = J>>(
