@@ -68,12 +68,16 @@ pub struct Civil {
 }
 
 impl Timestamp {
-    /// The calendar date and time of day in UTC, by the proleptic Gregorian calendar.
+    /// 9999-12-31 23:59:59: what comes after it has no place in the dates of RFC 3659.
+    const LAST: u64 = 253_402_300_799;
+
+    /// The calendar date and time of day in UTC, by the proleptic Gregorian calendar. What lies
+    /// after the year 9999 (in a corrupt file system) is shown as its end.
     pub const fn civil(self) -> Civil {
         const DAY: u64 = 24 * 60 * 60;
+        let seconds = if self.0 < Self::LAST { self.0 } else { Self::LAST };
         // Days since 0000-03-01: with the year starting in March, the leap day comes last.
-        // The modulus keeps absurd dates (a corrupt file system) from overflowing.
-        let days = (self.0 / DAY) % 3_652_425 + 719_468;
+        let days = seconds / DAY + 719_468;
         let (era, day_of_era) = (days / 146_097, days % 146_097);
         let year_of_era =
             (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -81,7 +85,7 @@ impl Timestamp {
         let march_month = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * march_month + 2) / 5 + 1;
         let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-        let second_of_day = self.0 % DAY;
+        let second_of_day = seconds % DAY;
         Civil {
             year: year_of_era + era * 400 + (month <= 2) as u64,
             month: month as u8,
@@ -136,6 +140,9 @@ mod tests {
         assert_eq!(civil(951_782_400), (2000, 2, 29, 0, 0, 0));
         assert_eq!(civil(1_798_761_599), (2026, 12, 31, 23, 59, 59));
         assert_eq!(civil(4_107_542_400), (2100, 3, 1, 0, 0, 0));
+        assert_eq!(civil(253_402_300_799), (9999, 12, 31, 23, 59, 59));
+        assert_eq!(civil(253_402_300_800), (9999, 12, 31, 23, 59, 59));
+        assert_eq!(civil(u64::MAX), (9999, 12, 31, 23, 59, 59));
     }
 
     #[test]
