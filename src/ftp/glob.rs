@@ -14,13 +14,15 @@ pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
         return false;
     }
     let (mut p, mut n) = (0, 0);
+    // Where the last bracket closes: behind it none is looked for, again and again.
+    let last = pattern.iter().rposition(|&byte| byte == b']').unwrap_or(0);
     // Behind the last `*`, and where in the name what follows it was last tried.
     let mut star = None;
     while let Some(&byte) = name.get(n) {
         if pattern.get(p) == Some(&b'*') {
             p += 1;
             star = Some((p, n));
-        } else if let Some(length) = one(pattern.get(p..).unwrap_or_default(), byte) {
+        } else if let Some(length) = one(pattern.get(p..).unwrap_or_default(), byte, p < last) {
             p += length;
             n += 1;
         } else if let Some((behind, tried)) = star {
@@ -33,12 +35,13 @@ pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     pattern.get(p..).is_some_and(|rest| rest.iter().all(|&byte| byte == b'*'))
 }
 
-/// If the front of the pattern stands for `byte`, how long that front is.
-fn one(pattern: &[u8], byte: u8) -> Option<usize> {
+/// If the front of the pattern stands for `byte`, how long that front is. A closing bracket may
+/// be there or not.
+fn one(pattern: &[u8], byte: u8, may_close: bool) -> Option<usize> {
     match pattern {
         [] => None,
         [b'?', ..] => Some(1),
-        [b'[', rest @ ..] => match class(rest, byte) {
+        [b'[', rest @ ..] if may_close => match class(rest, byte) {
             Some((true, length)) => Some(length + 1),
             Some((false, _)) => None,
             // Without its end it is a bracket like any other byte.
@@ -107,5 +110,8 @@ mod tests {
         name[249] = b'b';
         let pattern = [&pattern[..], b"c"].concat();
         assert!(!matches(&pattern, &name));
+        // Nor would this, if at each bracket the rest were searched for one that closes it.
+        let pattern = [b"*", &[b'['; 3000][..], b"x"].concat();
+        assert!(!matches(&pattern, &[b'['; 6000]));
     }
 }
