@@ -109,6 +109,7 @@ transcripts! {
     abor
     abor_synch
     abor_synch_behind_line
+    abor_synch_name
     abor_waits
     account_root
     account_root_too_long

@@ -84,11 +84,8 @@ impl<const N: usize> Line<N> {
     /// The Telnet Synch (RFC 854): if a data mark has come behind the line that is complete,
     /// everything in front of it is thrown away, that line too.
     pub fn synch(&mut self, control: &mut dyn Stream) -> bool {
-        let received = control.readable();
-        let Some(at) = received.windows(2).position(|pair| pair == [IAC, DM]) else {
-            return false;
-        };
-        control.consume(at + 2);
+        let Some(behind) = behind_data_mark(control.readable()) else { return false };
+        control.consume(behind);
         self.take();
         true
     }
@@ -143,5 +140,38 @@ impl<const N: usize> Line<N> {
 
     fn store(&mut self, byte: u8) {
         self.too_long |= self.bytes.push(byte).is_err();
+    }
+}
+
+/// Where the bytes go on behind the first data mark. `IAC IAC` is a byte of a name, and begins
+/// no command with the byte behind it.
+fn behind_data_mark(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let iac = bytes.get(at..)?.iter().position(|&byte| byte == IAC)?;
+        at += iac + 2;
+        if *bytes.get(at - 1)? == DM {
+            return Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_marks() {
+        for (bytes, behind) in [
+            (&b"ab"[..], None),
+            (b"", None),
+            (b"a\xff", None),
+            (b"\xff\xf2", Some(2)),
+            (b"DELE x\r\n\xff\xf4\xff\xf2ABOR\r\n", Some(12)),
+            (b"DELE \xff\xff\xf2\r\n", None),
+            (b"DELE \xff\xff\xff\xf2", Some(9)),
+        ] {
+            assert_eq!(behind_data_mark(bytes), behind, "{bytes:?}");
+        }
     }
 }
