@@ -10,6 +10,7 @@
 //! | `deflate` | MODE Z |
 //! | `limits` | what accounts may do, and how much of it |
 //! | `chaos` | random sessions with random faults |
+//! | `observer` | checks the replies against what was asked |
 //!
 //! # Attacks
 //!
@@ -46,6 +47,8 @@ mod deflate;
 mod limits;
 #[path = "ftp/net.rs"]
 mod net;
+#[path = "ftp/observer.rs"]
+mod observer;
 #[path = "ftp/random.rs"]
 mod random;
 #[path = "ftp/stories.rs"]

@@ -2,12 +2,12 @@
 //! in order, with a code that RFC 959 section 5.4 has for its verb; the session goes on or ends
 //! cleanly; and (see [`with_net`]) nothing leaks and every storage job is ended once.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use tinyftp::service::{DataError, Service};
 
 use crate::net::{DATE, DataEnd, Net, REPLY_MAX, Setup, with_net};
+use crate::observer::Observer;
 use crate::random::Random;
 use crate::transcript::pattern;
 use crate::watched::Faults;
@@ -124,133 +124,6 @@ const LINES: &[&str] = &[
     "QUIT",
 ];
 
-/// The codes of final replies to `verb`, RFC 959 section 5.4 and the RFCs of the extensions.
-/// 550 for STOR, 425 for PASV, and the storage's 45x are the practice of all servers.
-fn allowed(verb: &str) -> &'static [u16] {
-    match verb {
-        "RETR" => &[226, 425, 426, 450, 451, 452, 501, 530, 550],
-        "STOR" | "APPE" | "STOU" => &[226, 425, 426, 450, 451, 452, 501, 530, 550, 552, 553, 554],
-        "MLST" => &[250, 450, 451, 452, 501, 530, 550],
-        "LIST" | "NLST" | "MLSD" => &[226, 425, 426, 450, 451, 452, 501, 530, 550],
-        "ABOR" => &[226, 501, 530],
-        "STAT" => &[211, 212, 450, 451, 452, 501, 530, 550],
-        "NOOP" => &[200],
-        "PASV" => &[227, 425, 501, 530],
-        "EPSV" => &[229, 425, 501, 522, 530],
-        "PORT" => &[200, 501, 504, 530],
-        "EPRT" => &[200, 501, 504, 522, 530],
-        "TYPE" | "MODE" | "STRU" => &[200, 501, 504, 530],
-        "REST" | "RANG" => &[350, 501, 530],
-        // 426 if it is aborted, 554 if it begins behind the end.
-        "HASH" => &[213, 426, 450, 451, 452, 501, 530, 550, 554],
-        "XCRC" | "XMD5" | "XSHA1" | "XSHA256" => &[250, 426, 450, 451, 452, 501, 530, 550, 554],
-        "SIZE" | "MDTM" => &[213, 450, 451, 452, 501, 530, 550],
-        "DELE" | "RMD" | "CWD" | "CDUP" => &[250, 450, 451, 452, 501, 530, 550],
-        "MKD" => &[257, 450, 451, 452, 501, 530, 550, 553],
-        "RNFR" => &[350, 450, 451, 452, 501, 530, 550],
-        "RNTO" => &[250, 450, 451, 452, 501, 503, 530, 550, 553],
-        "PWD" => &[257, 501, 530],
-        "FEAT" => &[211],
-        "HELP" => &[214, 500],
-        "SYST" => &[215],
-        "ALLO" => &[202, 530],
-        "ACCT" => &[202],
-        "OPTS" => &[200, 501],
-        "SITE" => &[213, 214, 450, 451, 452, 501, 504, 530, 550],
-        "USER" => &[331],
-        "PASS" => &[202, 230, 503, 530],
-        "REIN" => &[220],
-        "QUIT" => &[221],
-        _ => &[500],
-    }
-}
-
-/// Whether `verb` is answered while a transfer runs.
-fn overtakes(verb: &str) -> bool {
-    matches!(verb, "ABOR" | "STAT" | "NOOP")
-}
-
-/// The session as its client sees it.
-struct Observer {
-    /// What was received and is not a whole reply yet.
-    pending: String,
-    /// Lines that were sent and not answered.
-    unanswered: VecDeque<String>,
-    /// A preliminary reply came, and the final one has not.
-    transfer: bool,
-    /// The last reply came.
-    over: bool,
-    replies: usize,
-}
-
-impl Observer {
-    /// Takes what the server has sent, and checks it against what was asked.
-    fn hear(&mut self, text: &str) {
-        self.pending.push_str(text);
-        while let Some((reply, length)) = first_reply(&self.pending) {
-            self.reply(reply);
-            self.pending.drain(..length);
-        }
-    }
-
-    fn reply(&mut self, code: u16) {
-        assert!(!self.over, "{code} after the last reply");
-        self.replies += 1;
-        let front = self.unanswered.front().map_or("", |line| line.as_str());
-        match code {
-            421 => self.over = true,
-            100..200 => {
-                assert!(!self.transfer, "a second preliminary reply");
-                let verbs = ["RETR", "STOR", "APPE", "LIST", "NLST", "MLSD", "STOU"];
-                assert!(verbs.contains(&verb_of(front)), "{code} for {front:?}");
-                self.transfer = true;
-            }
-            _ => self.final_reply(code),
-        }
-    }
-
-    fn final_reply(&mut self, code: u16) {
-        // 200 and 211 during a transfer are for a line behind it.
-        let at = usize::from(self.transfer && matches!(code, 200 | 211));
-        let line = self.unanswered.remove(at).unwrap_or_else(|| panic!("{code} for no line"));
-        let verb = verb_of(&line);
-        assert!(at == 0 || overtakes(verb), "{line} overtook a transfer");
-        assert!(allowed(verb).contains(&code), "{code} for {line}");
-        if at == 0 {
-            self.transfer = false;
-        }
-        self.over = code == 221;
-    }
-}
-
-fn verb_of(line: &str) -> &str {
-    line.split(' ').next().unwrap_or("")
-}
-
-/// The first reply in `text`, if all of it is there, by the rules of RFC 959 section 4.2: its
-/// code, and its length.
-fn first_reply(text: &str) -> Option<(u16, usize)> {
-    let mut length = 0;
-    let mut open = None;
-    loop {
-        let line = &text[length..length + text[length..].find("\r\n")? + 2];
-        length += line.len();
-        let printable = |line: &str| !line.chars().any(char::is_control);
-        assert!(printable(&line[..line.len() - 2]), "control characters in {line:?}");
-        if open.is_some() && !line.starts_with(|c: char| c.is_ascii_digit()) {
-            continue;
-        }
-        let code: u16 = line[..3].parse().unwrap_or_else(|_| panic!("no code in {line:?}"));
-        assert!((100..600).contains(&code) && code / 10 % 10 < 6, "{line:?}");
-        assert!(open.is_none_or(|open| open == code), "{line:?} in a reply of {open:?}");
-        match &line[3..4] {
-            " " => return Some((code, length)),
-            "-" if open.is_none() => open = Some(code),
-            _ => panic!("{line:?} is no line of a reply"),
-        }
-    }
-}
-
 /// One random session.
 fn session(seed: u64) {
     let mut random = Random::new(seed);
@@ -275,13 +148,7 @@ fn session(seed: u64) {
             short: *random.pick(&[0, 30]),
             random: Random::new(seed),
         };
-        let mut observer = Observer {
-            pending: String::new(),
-            unanswered: VecDeque::new(),
-            transfer: false,
-            over: false,
-            replies: 0,
-        };
+        let mut observer = Observer::new();
         let reset = disturb(net, at, &mut random, &mut observer);
         finish(net, at, reset, &mut observer);
     });
@@ -324,7 +191,7 @@ fn speak(net: &mut Net<'_, '_>, at: usize, random: &mut Random, observer: &mut O
         net.settle();
         observer.hear(&net.clients[at].take_replies());
     }
-    observer.unanswered.push_back(line.to_owned());
+    observer.ask(line.as_bytes());
     net.clients[at].control.send(back.as_bytes());
     if random.percent(70) {
         net.settle();
@@ -366,17 +233,17 @@ fn finish(net: &mut Net<'_, '_>, at: usize, reset: bool, observer: &mut Observer
     net.ftp.storage().faults = Faults::default();
     net.settle();
     observer.hear(&net.clients[at].take_replies());
-    let patience = 400 * (observer.unanswered.len() + 1);
+    let patience = 400 * (observer.unanswered().len() + 1);
     for _ in 0..patience {
-        if net.clients[at].closed() || observer.unanswered.is_empty() {
+        if net.clients[at].closed() || observer.unanswered().is_empty() {
             break;
         }
         net.elapse(Duration::from_secs(1));
         observer.hear(&net.clients[at].take_replies());
     }
-    assert!(reset || observer.pending.is_empty(), "half a reply: {}", observer.pending);
+    assert!(reset || observer.pending().is_empty(), "half a reply: {}", observer.pending());
     assert!(reset || net.clients[at].closed() == observer.over, "closed without a word");
-    let left = &observer.unanswered;
+    let left = observer.unanswered();
     assert!(reset || observer.over || left.is_empty(), "not answered: {left:?}");
     if !net.clients[at].closed() {
         assert_eq!(net.say(at, "NOOP"), "200 OK\r\n");
