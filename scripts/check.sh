@@ -51,6 +51,7 @@ allocating() {
 
 step "cargo fmt"
 cargo fmt --check
+cargo fmt --check --manifest-path fuzz/Cargo.toml
 
 for features in "" "--no-default-features" "--no-default-features --features net" \
     "--no-default-features --features net,log"; do

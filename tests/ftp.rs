@@ -10,7 +10,10 @@
 //! | `deflate` | MODE Z |
 //! | `limits` | what accounts may do, and how much of it |
 //! | `chaos` | random sessions with random faults |
+//! | `fuzz` | sessions that a fuzzer makes up; its corpus is in `fuzz/` |
 //! | `observer` | checks the replies against what was asked |
+//! | `telnet` | what lines there are in what a client sends |
+//! | `corpus` | runs a fuzz target over its corpus |
 //!
 //! # Attacks
 //!
@@ -41,8 +44,12 @@ use std::path::PathBuf;
 
 #[path = "ftp/chaos.rs"]
 mod chaos;
+#[path = "ftp/corpus.rs"]
+mod corpus;
 #[path = "ftp/deflate.rs"]
 mod deflate;
+#[path = "ftp/fuzz.rs"]
+mod fuzz;
 #[path = "ftp/limits.rs"]
 mod limits;
 #[path = "ftp/net.rs"]
@@ -53,6 +60,8 @@ mod observer;
 mod random;
 #[path = "ftp/stories.rs"]
 mod stories;
+#[path = "ftp/telnet.rs"]
+mod telnet;
 #[path = "ftp/transcript.rs"]
 mod transcript;
 #[path = "ftp/watched.rs"]

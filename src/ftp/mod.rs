@@ -37,6 +37,7 @@
 //! | `deflate` | MODE Z: a data connection whose bytes are compressed |
 //! | `reply`, `report` | codes and texts; what STAT tells |
 //! | `list`, `facts`, `glob`, `ascii`, `path`, `range`, `address` | syntax |
+//! | `fuzz` | what holds for any input; in no ordinary build |
 
 mod access;
 mod address;
@@ -47,6 +48,8 @@ mod data;
 mod deflate;
 mod facts;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod glob;
 mod hash;
 mod line;

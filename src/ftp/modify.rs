@@ -78,7 +78,7 @@ pub(super) fn split(argument: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// A date on the wire, `YYYYMMDDHHMMSS` and perhaps a fraction, in UTC (RFC 3659 section 2.3).
-fn time_val(text: &[u8]) -> Option<Timestamp> {
+pub(super) fn time_val(text: &[u8]) -> Option<Timestamp> {
     let (date, fraction) = match text.split_at_checked(14)? {
         (date, []) => (date, &b"0"[..]),
         (date, [b'.', fraction @ ..]) => (date, fraction),

@@ -45,6 +45,8 @@ pub struct Watched<'d> {
     pub ready: u64,
     /// Bytes that were read.
     pub read: u64,
+    /// Uploads that were committed.
+    pub committed: usize,
 }
 
 /// A job of the disk, or the place in `/zeros` of one that reads that; `None` when it has ended.
@@ -52,6 +54,7 @@ pub struct Job(Option<Inner>);
 
 enum Inner {
     Disk(ram::Job),
+    Upload(ram::Job),
     Zeros(u64),
 }
 
@@ -59,7 +62,7 @@ impl Job {
     /// The job of the disk, for what is not done to `/zeros`.
     fn on_disk(&mut self) -> &mut ram::Job {
         match self.0.as_mut().expect("a job that has not ended") {
-            Inner::Disk(job) => job,
+            Inner::Disk(job) | Inner::Upload(job) => job,
             Inner::Zeros(_) => panic!("only RETR and HASH are for /zeros"),
         }
     }
@@ -76,6 +79,7 @@ impl<'d> Watched<'d> {
             live: 0,
             ready: 0,
             read: 0,
+            committed: 0,
         }
     }
 
@@ -100,8 +104,8 @@ impl<'d> Watched<'d> {
     // The disk as the tests look at it.
 
     /// The content of a file; `None` if there is no such file.
-    pub fn content(&mut self, path: &str) -> Option<Vec<u8>> {
-        let op = Op::Read { path: Path::new(path.as_bytes())?, offset: 0 };
+    pub fn content(&mut self, path: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        let op = Op::Read { path: Path::new(path.as_ref())?, offset: 0 };
         let mut job = self.disk.start(op, Timestamp(0)).ok()?;
         let (mut content, mut buf) = (Vec::new(), [0; 4096]);
         while let Poll::Ready(Ok(n @ 1..)) = self.disk.poll_read(&mut job, &mut buf) {
@@ -174,6 +178,7 @@ impl Storage for Watched<'_> {
             Op::Read { path, offset } if self.zeros > 0 && path.as_bytes() == b"/zeros" => {
                 Inner::Zeros(offset)
             }
+            Op::Write { .. } => Inner::Upload(self.disk.start(op, now)?),
             op => Inner::Disk(self.disk.start(op, now)?),
         };
         self.live += 1;
@@ -184,7 +189,7 @@ impl Storage for Watched<'_> {
         let job = job.0.as_mut().expect("a job that has not ended");
         match (self.fault(), job) {
             (Some(fault), _) => fault,
-            (None, Inner::Disk(job)) => self.disk.poll_open(job),
+            (None, Inner::Disk(job) | Inner::Upload(job)) => self.disk.poll_open(job),
             (None, Inner::Zeros(_)) => Poll::Ready(Ok(Some(self.zeros))),
         }
     }
@@ -195,7 +200,9 @@ impl Storage for Watched<'_> {
         let n = self.length(buf.len());
         let read = match (self.fault(), job) {
             (Some(fault), _) => fault,
-            (None, Inner::Disk(job)) => self.disk.poll_read(job, &mut buf[..n]),
+            (None, Inner::Disk(job) | Inner::Upload(job)) => {
+                self.disk.poll_read(job, &mut buf[..n])
+            }
             (None, Inner::Zeros(at)) => {
                 let n = self.zeros.saturating_sub(*at).min(n as u64);
                 buf[..n as usize].fill(0);
@@ -233,26 +240,26 @@ impl Storage for Watched<'_> {
         let mut inner = job.0.take().expect("a job that has not ended");
         let fault = self.fault();
         let result = fault.unwrap_or_else(|| match &mut inner {
-            Inner::Disk(inner) => self.disk.poll_finish(inner),
+            Inner::Disk(inner) | Inner::Upload(inner) => self.disk.poll_finish(inner),
             Inner::Zeros(_) => Poll::Ready(Ok(0)),
         });
         match (result, fault) {
             (Poll::Pending, _) => job.0 = Some(inner),
-            (Poll::Ready(_), None) => self.live -= 1,
-            (Poll::Ready(_), Some(_)) => {
+            (Poll::Ready(result), None) => {
                 self.live -= 1;
-                if let Inner::Disk(inner) = inner {
-                    self.disk.cancel(inner);
-                }
+                let is_upload = matches!(inner, Inner::Upload(_));
+                self.committed += usize::from(is_upload && result.is_ok());
             }
+            (Poll::Ready(_), Some(_)) => self.cancel(Job(Some(inner))),
         }
         result
     }
 
     fn cancel(&mut self, job: Job) {
         self.live -= 1;
-        if let Inner::Disk(job) = job.0.expect("a job that has not ended") {
-            self.disk.cancel(job);
+        match job.0.expect("a job that has not ended") {
+            Inner::Disk(job) | Inner::Upload(job) => self.disk.cancel(job),
+            Inner::Zeros(_) => {}
         }
     }
 }
