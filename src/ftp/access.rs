@@ -117,7 +117,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn reinitialise(&mut self, turn: &mut Turn<'_, S>) -> Step {
         self.log_out(turn.accounts);
         self.representation = Representation::Default;
-        self.release_codec(turn.server);
+        self.release_codec(turn.codecs);
         self.level = deflate::LEVEL;
         self.facts = Facts::ALL;
         self.algorithm = Algorithm::Sha256;

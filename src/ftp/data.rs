@@ -178,7 +178,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Ok(job) => self.work = Work::Transfer(Transfer::new(job, direction, turn.now)),
             Err(error) => return self.refuse(error, turn),
         }
-        if let Some(codec) = self.codec.and_then(|at| turn.server.codecs.get_mut(at)) {
+        if let Some(codec) = self.codec.and_then(|at| turn.codecs.get_mut(at)) {
             codec.begin(match direction {
                 Direction::Store(_) => Way::Decompress,
                 Direction::Retrieve(..) | Direction::List(_) => Way::Compress(self.level),
@@ -207,7 +207,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         };
         let before = transfer.bytes;
         let mut zipped;
-        let codec = self.codec.and_then(|at| turn.server.codecs.get_mut(at));
+        let codec = self.codec.and_then(|at| turn.codecs.get_mut(at));
         let mut data = match (turn.data.reborrow(), codec) {
             (Data::Open(stream), Some(codec)) => {
                 zipped = Zipped::new(stream, codec);
@@ -340,7 +340,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     /// Whether MODE Z got something else than a whole zlib stream.
     fn is_corrupt(&self, turn: &Turn<'_, S>) -> bool {
-        let codec = self.codec.and_then(|at| turn.server.codecs.get(at));
+        let codec = self.codec.and_then(|at| turn.codecs.get(at));
         codec.is_some_and(Codec::is_corrupt)
     }
 

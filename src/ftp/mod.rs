@@ -147,6 +147,8 @@ pub struct Ftp<'a, S: Storage, A, const N: usize> {
     sessions: &'a mut [Session<S, N>],
     /// The first session of the list of free ones.
     free: Option<SessionId>,
+    /// What sessions in MODE Z compress with.
+    codecs: &'a mut [Codec],
 }
 
 /// What all sessions share.
@@ -154,8 +156,6 @@ struct Server<S> {
     storage: S,
     config: Config,
     open: usize,
-    /// What sessions in MODE Z compress with.
-    codecs: &'static mut [Codec],
     /// What all sessions together may move, if there is a limit to it.
     budget: Option<Budget>,
     /// When everything must have ended, once the server is told to stop.
@@ -180,15 +180,14 @@ impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
             free = Some(id);
         }
         let budget = config.total_rate.map(transfer::budget);
-        let codecs = Default::default();
-        let server = Server { storage, config, open: 0, codecs, budget, stops_at: None };
-        Self { server, accounts, sessions, free }
+        let server = Server { storage, config, open: 0, budget, stops_at: None };
+        Self { server, accounts, sessions, free, codecs: &mut [] }
     }
 
     /// With MODE Z (draft-preston-ftpext-deflate) for as many sessions at once as there are
     /// codecs.
-    pub fn with_codecs(mut self, codecs: &'static mut [Codec]) -> Self {
-        self.server.codecs = codecs;
+    pub fn with_codecs(mut self, codecs: &'a mut [Codec]) -> Self {
+        self.codecs = codecs;
         self
     }
 
@@ -216,9 +215,9 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
     fn poll(&mut self, id: SessionId, mut io: Io<'_>, now: Instant) -> Action {
         self.tell_who(id, io.control, now);
         let Some(session) = self.sessions.get_mut(id) else { return Action::Close };
-        let (server, accounts) = (&mut self.server, &mut self.accounts);
+        let (server, accounts, codecs) = (&mut self.server, &mut self.accounts, &mut *self.codecs);
         let (control, data) = (io.control, io.data.reborrow());
-        let turn = &mut Turn { server, accounts, control, data, now };
+        let turn = &mut Turn { server, accounts, codecs, control, data, now };
         session.poll(turn, Self::REPLY_MAX)
     }
 
@@ -226,7 +225,7 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
         let Some(peer) = self.sessions.get(id).map(|session| session.peer) else { return };
         self.strike(id, peer);
         if let Some(session) = self.sessions.get_mut(id) {
-            session.close(&mut self.server, &mut self.accounts);
+            session.close(&mut self.server, &mut self.accounts, self.codecs);
             session.next = self.free.replace(id);
             self.server.open -= 1;
         }

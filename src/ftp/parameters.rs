@@ -2,10 +2,9 @@
 
 use core::net::SocketAddr;
 
-use super::Server;
 use super::address::{self, AddressError, protocol};
 use super::command::number;
-use super::deflate;
+use super::deflate::{self, Codec};
 use super::facts::Facts;
 use super::hash::Algorithm;
 use super::list::Options;
@@ -131,11 +130,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn mode(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let reply = match argument.trim_ascii() {
             b"S" | b"s" => {
-                self.release_codec(turn.server);
+                self.release_codec(turn.codecs);
                 Reply::ok("MODE is S: stream")
             }
-            b"Z" | b"z" if turn.server.codecs.is_empty() => Reply::UNSUPPORTED_PARAMETER,
-            b"Z" | b"z" if self.take_codec(turn.server) => Reply::ok("MODE is Z: deflate"),
+            b"Z" | b"z" if turn.codecs.is_empty() => Reply::UNSUPPORTED_PARAMETER,
+            b"Z" | b"z" if self.take_codec(turn.codecs) => Reply::ok("MODE is Z: deflate"),
             b"Z" | b"z" => Reply::NO_CODEC,
             b"B" | b"b" | b"C" | b"c" => Reply::UNSUPPORTED_PARAMETER,
             _ => Reply::bad_argument("Unknown mode"),
@@ -144,11 +143,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     /// Whether the session has a codec now.
-    fn take_codec(&mut self, server: &mut Server<S>) -> bool {
+    fn take_codec(&mut self, codecs: &mut [Codec]) -> bool {
         if self.codec.is_none() {
-            self.codec = server.codecs.iter().position(|codec| !codec.is_taken);
+            self.codec = codecs.iter().position(|codec| !codec.is_taken);
         }
-        match self.codec.and_then(|at| server.codecs.get_mut(at)) {
+        match self.codec.and_then(|at| codecs.get_mut(at)) {
             Some(codec) => {
                 codec.is_taken = true;
                 true
@@ -158,15 +157,15 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     /// MODE is S again.
-    pub(super) fn release_codec(&mut self, server: &mut Server<S>) {
-        if let Some(codec) = self.codec.take().and_then(|at| server.codecs.get_mut(at)) {
+    pub(super) fn release_codec(&mut self, codecs: &mut [Codec]) {
+        if let Some(codec) = self.codec.take().and_then(|at| codecs.get_mut(at)) {
             codec.is_taken = false;
         }
     }
 
     pub(super) fn features(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let (facts, algorithm) = (self.facts, self.algorithm);
-        let deflate = !turn.server.codecs.is_empty();
+        let deflate = !turn.codecs.is_empty();
         self.reply(Reply::Features { facts, algorithm, deflate }, turn)
     }
 
@@ -182,7 +181,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Reply::Selected(self.facts)
         } else if name.eq_ignore_ascii_case(b"HASH") {
             self.select_algorithm(options.trim_ascii())
-        } else if name.eq_ignore_ascii_case(b"MODE") && !turn.server.codecs.is_empty() {
+        } else if name.eq_ignore_ascii_case(b"MODE") && !turn.codecs.is_empty() {
             self.select_level(options.trim_ascii())
         } else {
             Reply::bad_argument("There is no such option")

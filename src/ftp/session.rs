@@ -9,7 +9,7 @@ use heapless::Vec;
 
 use super::Server;
 use super::command::{self, Malformed, Verb};
-use super::deflate;
+use super::deflate::{self, Codec};
 use super::facts::Facts;
 use super::hash::{Algorithm, Hashing};
 use super::line::{Line, Received};
@@ -176,6 +176,7 @@ pub(super) enum Step {
 pub(super) struct Turn<'t, S> {
     pub server: &'t mut Server<S>,
     pub accounts: &'t mut dyn Authenticator,
+    pub codecs: &'t mut [Codec],
     pub control: &'t mut dyn Stream,
     pub data: Data<'t>,
     pub now: Instant,
@@ -235,9 +236,14 @@ impl<S: Storage, const N: usize> Session<S, N> {
         *self = Self { first: self.first, work: Work::Greet, ..fresh };
     }
 
-    pub(super) fn close(&mut self, server: &mut Server<S>, accounts: &mut dyn Authenticator) {
+    pub(super) fn close(
+        &mut self,
+        server: &mut Server<S>,
+        accounts: &mut dyn Authenticator,
+        codecs: &mut [Codec],
+    ) {
         self.log_out(accounts);
-        self.release_codec(server);
+        self.release_codec(codecs);
         match core::mem::replace(&mut self.work, Work::Closing) {
             Work::Single(job, _) | Work::Status(job, _) => server.storage.cancel(job),
             Work::Hash(hashing) => hashing.cancel(&mut server.storage),

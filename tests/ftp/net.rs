@@ -1,6 +1,7 @@
 //! A network in memory: it carries out the [`Action`]s of the server as `net` does, on a clock
 //! that stands still until the test lets it run.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -174,6 +175,11 @@ pub struct Net<'s, 'd> {
     pub most_read: u64,
 }
 
+thread_local! {
+    /// The codecs of tests before: what they compress with lives for ever.
+    static CODECS: RefCell<Vec<Codec>> = const { RefCell::new(Vec::new()) };
+}
+
 fn codec() -> Codec {
     Codec::new(Box::leak(Box::new(Oxide::new())))
 }
@@ -188,9 +194,10 @@ pub fn with_net(setup: Setup, test: impl FnOnce(&mut Net<'_, '_>)) {
     let mut list = setup.accounts.clone();
     let anonymous = Some(Account::anonymous(Grant::new(Rights::READ_ONLY)));
     let accounts = Accounts { accounts: &mut list, anonymous };
-    let codecs: Vec<_> = (0..setup.codecs).map(|_| codec()).collect();
+    let mut codecs = CODECS.take();
+    codecs.resize_with(codecs.len().max(setup.codecs), codec);
     let ftp = Ftp::new(Watched::new(disk), accounts, setup.config, &mut sessions);
-    let ftp = ftp.with_codecs(codecs.leak());
+    let ftp = ftp.with_codecs(&mut codecs[..setup.codecs]);
     assert!(setup.control >= REPLY_MAX, "no room for a reply");
     let mut net = Net {
         ftp,
@@ -204,6 +211,7 @@ pub fn with_net(setup: Setup, test: impl FnOnce(&mut Net<'_, '_>)) {
     };
     test(&mut net);
     net.end();
+    CODECS.set(codecs);
 }
 
 impl Net<'_, '_> {
