@@ -19,11 +19,13 @@ OPTIONS = {"ipv6": 16, "root": 32, "welcome": 32, "rate": 64, "total_rate": 64, 
            "address": 128}
 TELNET = [r"\x0d\x0a", r"\xff\xf4\xff\xf2", r"\xff\xfb\x01", r"\xff\xfa", r"\xff\xf0"]
 ARGUMENTS = [
-    "anonymous", "anna", "secret", "a", "big", "d", "d/b.txt", "..", "/", "*", "[a-b]?", "-la",
-    "A", "I", "L 8", "S", "F", "B", "R", "EN", "ALL", "1", "2", "1 0", "2 9", "9223372036854775808",
-    "18446744073709551615", "UTF8 ON", "HASH MD5", "MLST type;size;modify;perm;unique;UNIX.mode;",
-    "modify=20261121123456; a", "UNIX.mode=0644; a", "20261121123456 a", "CHMOD 644 a", "IDLE 9",
-    "UTIME 20261121123456 a", "UTIME a 20260101000000 20260102000000 20260103000000 UTC", "WHO",
+    "anonymous", "anna", "secret", "a", "big", "d", "d/b.txt", "..", "/", "*", "[a-b]?",
+    "-la", "-R", "-ltr", "-d", "-- ", "A", "I", "L 8", "S", "Z", "F", "B", "R", "EN", "ALL",
+    "1", "2", "1 0", "2 9", "9223372036854775808", "18446744073709551615",
+    "UTF8 ON", "HASH MD5", "MODE Z LEVEL 9", "MLST type;size;modify;perm;unique;UNIX.mode;",
+    "20261121123456 a", "modify=20261121123456; a", "UNIX.mode=0644; a",
+    "CHMOD 644 a", "IDLE 9", "UMASK 022", "WHO", "UTIME 20261121123456 a",
+    "UTIME a 20260101000000 20260102000000 20260103000000 UTC",
     "192,0,2,2,156,65", "|1|192.0.2.2|40001|", "|2|2001:db8::2|40001|",
 ]
 
@@ -85,7 +87,8 @@ def event(who, what):
 def session(text):
     """A transcript as the input of `session`."""
     options = set(re.findall(r"^O: (\w+)", text, re.MULTILINE))
-    seed = bytearray([0, reduce(or_, (OPTIONS.get(option, 0) for option in options), 0)])
+    circumstances = reduce(or_, (OPTIONS.get(option, 0) for option in options), 0)
+    seed = bytearray([0x10 if "codecs" in options else 0, circumstances])
     for line in text.splitlines():
         who, what = line[:2], line[3:]
         if who == "L:":

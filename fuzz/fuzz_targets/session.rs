@@ -17,5 +17,7 @@ mod telnet;
 mod watched;
 #[path = "../../tests/ftp/wire.rs"]
 mod wire;
+#[path = "../../src/host/zlib.rs"]
+mod zlib;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::session(input));

@@ -27,14 +27,18 @@
 //! | 15 | time goes by | how much, as a power of two |
 //! | 16 | the next data connection cannot be had | why |
 //! | 17 | the server is told to stop | |
+//! | 18 | the client sends a file that was compressed, and finishes its side | |
 //!
 //! Whatever happens: [`Observer`] has what holds for the replies of each session, [`with_net`]
 //! for the polls and for what is left in the end. Besides, a file is never there in part, 226
 //! is said of each upload that storage has committed and of no other, and of a download only
 //! when its end was acknowledged.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use miniz_oxide::deflate::compress_to_vec_zlib;
+use miniz_oxide::inflate::decompress_to_vec_zlib;
 use tinyftp::auth::Rights;
 use tinyftp::ftp::Config;
 use tinyftp::service::{DataError, Service};
@@ -88,6 +92,8 @@ fn setup(sizes: u8, circumstances: u8) -> Setup {
         sessions: max_sessions + 1,
         control: size(0, [REPLY_MAX, 800, 1024, 4096]),
         data: size(2, [600, 1024, 3000, 700]),
+        // Every other kind of disk has MODE Z.
+        codecs: size(4, [0, 1, 0, 2]),
         nodes: size(4, [24, 8, 9, 12]),
         blocks: size(6, [64, 20, 30, 40]),
         ..Setup::default()
@@ -378,6 +384,11 @@ impl Visitor {
                 let length = 1 + usize::from(more) * 8;
                 wire.send(&DATA.iter().copied().cycle().take(length).collect::<Vec<_>>());
             }
+            0x18 if self.upload == Upload::Nothing => {
+                wire.send(compressed());
+                wire.send_fin();
+                self.upload = Upload::Ended;
+            }
             0x0e if self.upload != Upload::Ended => {
                 self.begin_upload(wire);
                 wire.send(b">");
@@ -410,12 +421,24 @@ impl Visitor {
             0 => wire.acknowledge_fin(),
             _ => wire.acknowledge_fin_only(),
         }
-        let received = &self.received;
+        // In MODE Z.
+        let received = decompress_to_vec_zlib(&self.received).unwrap_or(self.received.clone());
         // Who says RANG may want less than all.
         let whole = received.is_empty() || received.ends_with(b">") || received.ends_with(b"\r\n");
         let ranged = self.said.windows(4).any(|part| part.eq_ignore_ascii_case(b"RANG"));
         assert!(whole || ranged, "a download ends too soon: {}", received.escape_ascii());
     }
+}
+
+/// A whole upload as a zlib stream. Its last byte is that of a whole upload as well: it may be
+/// stored as it is.
+fn compressed() -> &'static [u8] {
+    static COMPRESSED: OnceLock<Vec<u8>> = OnceLock::new();
+    COMPRESSED.get_or_init(|| {
+        let upload = |n: usize| [&b"<"[..], &DATA.repeat(9), &b"x".repeat(n), b">"].concat();
+        let mut streams = (0..).map(|n| compress_to_vec_zlib(&upload(n), 6));
+        streams.find(|stream| stream.ends_with(b">")).expect("one in 256")
+    })
 }
 
 /// Whether a byte may be part of a line, or its end.
