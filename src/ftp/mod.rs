@@ -140,7 +140,8 @@ impl Default for Config {
 /// The FTP service.
 ///
 /// `N` is the longest command line and the longest path, in bytes. The transmit buffer of the
-/// control connection must hold [`Self::REPLY_MAX`] bytes.
+/// control connection must hold [`Self::REPLY_MAX`] bytes, that of a data connection
+/// [`Self::LINE_MAX`]: listings go out in whole lines.
 pub struct Ftp<'a, S: Storage, A, const N: usize> {
     server: Server<S>,
     accounts: A,
@@ -171,6 +172,9 @@ impl<S> Server<S> {
 impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
     /// Bytes of the longest reply: HELP, or facts and a path with every byte doubled.
     pub const REPLY_MAX: usize = if N > 224 { 2 * N + 192 } else { 640 };
+
+    /// Bytes of the longest line of a listing: a path, columns and a name.
+    pub const LINE_MAX: usize = N + list::ENTRY_MAX;
 
     /// A server of `storage` for `accounts`, with room for as many sessions as are given.
     pub fn new(storage: S, accounts: A, config: Config, sessions: &'a mut [Session<S, N>]) -> Self {
