@@ -16,13 +16,15 @@ pub(crate) struct Budget {
     /// Parts taken and not earned again at `counted`.
     debt: u64,
     counted: Instant,
+    /// When the turn is over of the last of those who wait.
+    promised: Instant,
 }
 
 impl Budget {
     /// A full bucket of `burst` tokens, which earns `rate` of them a second.
     pub const fn new(rate: u64, burst: u64) -> Self {
         let burst = burst.saturating_mul(PARTS);
-        Self { rate, burst, debt: 0, counted: Instant::ZERO }
+        Self { rate, burst, debt: 0, counted: Instant::ZERO, promised: Instant::ZERO }
     }
 
     /// Tokens that may be taken now.
@@ -39,11 +41,21 @@ impl Budget {
         self.debt = self.debt.saturating_add(tokens.saturating_mul(PARTS));
     }
 
-    /// When half of the bucket is there again, and a whole token, so that it is worth coming back.
-    pub fn worth_waiting_for(&self) -> Instant {
-        let worth = (self.burst / 2).max(PARTS);
-        let owed = self.debt.saturating_sub(self.burst.saturating_sub(worth));
-        self.counted + Duration::from_micros(owed.div_ceil(self.rate.max(1)))
+    /// Tokens for a turn: half of the bucket. If they are not there, when to come back for them:
+    /// whoever is told so has that time for itself, behind all who were told before.
+    pub fn turn(&mut self, now: Instant) -> Result<u64, Instant> {
+        let share = (self.burst / 2).max(PARTS);
+        if self.available(now) >= share / PARTS {
+            return Ok(share / PARTS);
+        }
+        let owed = self.debt.saturating_sub(self.burst.saturating_sub(share));
+        let at = (now + self.time_for(owed)).max(self.promised);
+        self.promised = at + self.time_for(share);
+        Err(at)
+    }
+
+    fn time_for(&self, parts: u64) -> Duration {
+        Duration::from_micros(parts.div_ceil(self.rate.max(1)))
     }
 }
 
@@ -70,18 +82,30 @@ mod tests {
     fn what_is_owed_is_earned_first() {
         let mut budget = Budget::new(1000, 100);
         budget.take(300);
-        assert_eq!(budget.worth_waiting_for(), at(250_000));
+        assert_eq!(budget.turn(at(0)), Err(at(250_000)));
         assert_eq!(budget.available(at(249_000)), 49);
-        assert_eq!(budget.available(at(250_000)), 50);
+        assert_eq!(budget.turn(at(250_000)), Ok(50));
     }
 
     #[test]
     fn one_waits_for_a_whole_token() {
         let mut budget = Budget::new(1, 1);
         budget.take(1);
-        let then = budget.worth_waiting_for();
-        assert_eq!(then, at(1_000_000));
-        assert_eq!(budget.available(then), 1);
+        assert_eq!(budget.turn(at(0)), Err(at(1_000_000)));
+        assert_eq!(budget.turn(at(1_000_000)), Ok(1));
+    }
+
+    #[test]
+    fn each_has_a_turn() {
+        let mut budget = Budget::new(1000, 100);
+        budget.take(100);
+        let turns = [(); 3].map(|()| budget.turn(at(0)));
+        assert_eq!(turns, [Err(at(50_000)), Err(at(100_000)), Err(at(150_000))]);
+        for turn in turns {
+            let now = turn.unwrap_err();
+            assert_eq!(budget.turn(now), Ok(50));
+            budget.take(50);
+        }
     }
 
     #[test]

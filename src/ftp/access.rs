@@ -8,7 +8,7 @@ use super::hash::Algorithm;
 use super::path::PathBuf;
 use super::reply::Reply;
 use super::session::{LOGINS_MAX, Representation, Session, Step, Turn, Work};
-use super::{Config, deflate, transfer};
+use super::{Config, deflate, rate};
 use crate::auth::{Authenticator, Denied, Grant, Rights};
 use crate::log::Escaped;
 use crate::service::Action;
@@ -55,6 +55,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.line.take();
         self.active = turn.now;
         self.work = Work::Command;
+        if denied.is_none() && self.rights.is_none() {
+            self.log_out(turn.accounts);
+        }
         match denied {
             None => Step::Next,
             Some(denied) => self.turn_away(denied, turn),
@@ -71,7 +74,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         info!("{} logged in as {user}", self.peer);
         self.rights = Some(grant.rights);
         self.max_upload = grant.max_upload.or(config.max_upload).unwrap_or(u64::MAX);
-        self.budget = grant.rate.or(config.rate).map(transfer::budget);
+        self.budget = grant.rate.or(config.rate).map(rate::budget);
         self.wrong_passwords = 0;
         let read_only = !grant.rights.contains(Rights::WRITE);
         Reply::LoggedIn { read_only, welcome: grant.welcome }

@@ -4,7 +4,7 @@ use core::fmt::Write;
 use core::task::Poll;
 
 use super::command::{self, Row, Verb, number};
-use super::deflate::{self, Codec, Way, Zipped};
+use super::deflate::{Codec, Way, Zipped};
 use super::facts::TimeVal;
 use super::glob;
 use super::line::Received;
@@ -13,12 +13,11 @@ use super::listing::Listing;
 use super::range::Range;
 use super::reply::{DataFault, Reply};
 use super::session::{DataPort, Session, Step, Then, Turn, Work};
-use super::transfer::{BYTES_A_POLL, Direction, Outcome, Progress, Scene, Transfer};
+use super::transfer::{Direction, Outcome, Progress, Scene, Transfer};
 use crate::auth::Rights;
 use crate::log::Escaped;
 use crate::service::{Action, Data};
 use crate::storage::{Error, Keep, Kind, Op, Order, Storage};
-use crate::time::Instant;
 
 /// Bytes of the longest name that STOU chooses.
 const UNIQUE_MAX: usize = 36;
@@ -193,17 +192,17 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
         let allowance = match self.allowance(turn) {
             Ok(allowance) => allowance,
-            Err(until) => return Step::Leave(Action::Wait(Some(until))),
+            Err(until) => return self.hold_up(until, turn),
         };
         let date = turn.server.date(turn.now);
         let Work::Transfer(transfer) = &mut self.work else { return Step::Next };
-        let max_upload = self.max_upload;
         let scene = &mut Scene {
             directory: self.directory.seen(),
             path: &mut self.path,
             date,
+            room: if let Data::Open(stream) = &turn.data { stream.room() } else { 0 },
             allowance,
-            max_upload,
+            max_upload: self.max_upload,
         };
         let before = transfer.bytes;
         let mut zipped;
@@ -217,9 +216,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         };
         let progress = transfer.poll(&mut turn.server.storage, &mut data, scene, turn.now);
         let moved = transfer.bytes - before;
-        for budget in [&mut self.budget, &mut turn.server.budget].into_iter().flatten() {
-            budget.take(moved);
-        }
+        self.charge(moved, turn);
         match progress {
             Progress::Opened => self.open_data(turn),
             Progress::Announce => self.announce_transfer(turn),
@@ -228,20 +225,6 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Progress::Wait => self.wait_for_data(turn),
             Progress::Over(outcome) => self.transfer_over(outcome, turn),
         }
-    }
-
-    /// Bytes that the transfer may move now, or when it may go on.
-    fn allowance(&mut self, turn: &mut Turn<'_, S>) -> Result<usize, Instant> {
-        let is_moving = matches!(&self.work, Work::Transfer(transfer) if transfer.is_moving());
-        let mut allowance = if self.codec.is_some() { deflate::BYTES_A_POLL } else { BYTES_A_POLL };
-        for budget in [&mut self.budget, &mut turn.server.budget].into_iter().flatten() {
-            let available = budget.available(turn.now);
-            if available == 0 && is_moving {
-                return Err(budget.worth_waiting_for());
-            }
-            allowance = allowance.min(usize::try_from(available).unwrap_or(usize::MAX));
-        }
-        Ok(allowance)
     }
 
     /// A line that came during the transfer, if it is one that does not wait for its end. None
@@ -309,18 +292,14 @@ impl<S: Storage, const N: usize> Session<S, N> {
     fn wait_for_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let Work::Transfer(transfer) = &self.work else { return Step::Next };
         let config = &turn.server.config;
-        let (mut deadline, mut outcome) =
-            transfer.deadline(config.connect_timeout, self.idle_timeout);
-        if let Some(stops_at) = turn.server.stops_at.filter(|&at| at < deadline) {
-            (deadline, outcome) = (stops_at, Outcome::ShutDown);
-        }
+        let (deadline, outcome) = transfer.deadline(config.connect_timeout, self.idle_timeout);
         if turn.now < deadline {
             return Step::Leave(Action::Wait(Some(deadline)));
         }
         self.transfer_over(outcome, turn)
     }
 
-    fn transfer_over(&mut self, outcome: Outcome, turn: &mut Turn<'_, S>) -> Step {
+    pub(super) fn transfer_over(&mut self, outcome: Outcome, turn: &mut Turn<'_, S>) -> Step {
         let reply = match outcome {
             Outcome::Complete => Reply::COMPLETE,
             Outcome::CutOff => Reply::CUT_OFF,
@@ -332,7 +311,6 @@ impl<S: Storage, const N: usize> Session<S, N> {
             }
             Outcome::Broken => Reply::aborted("The data connection broke, transfer aborted"),
             Outcome::Stalled => Reply::aborted("The data connection stalled, transfer aborted"),
-            Outcome::ShutDown => Reply::aborted("The server is shutting down, transfer aborted"),
         };
         self.end_transfer(reply, turn);
         self.drop_data(turn)

@@ -100,7 +100,8 @@ impl Listing {
         scene: &mut Scene<'_, N>,
     ) -> Option<Progress> {
         let mut share = SHARE;
-        while share > 0 {
+        let end = self.bytes.saturating_add(scene.allowance as u64);
+        while share > 0 && self.bytes < end {
             let (work, step) = match self.stage {
                 Stage::Entries => (1, self.list(storage, job, stream, scene)),
                 Stage::Seeking => (DIRECTORY, self.seek(storage, job, scene)),

@@ -32,6 +32,7 @@
 //! | `access`, `parameters`, `data`, `files`, `modify`, `site` | what the commands do |
 //! | `hash` | checksums of files |
 //! | `peers` | how many sessions an address has |
+//! | `rate` | limits to the rate of transfers |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
 //! | `listing` | what LIST sends: directory by directory, from entries to lines |
 //! | `deflate` | MODE Z: a data connection whose bytes are compressed |
@@ -60,6 +61,7 @@ mod parameters;
 mod path;
 mod peers;
 mod range;
+mod rate;
 mod reply;
 mod report;
 mod session;
@@ -183,7 +185,7 @@ impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
             session.next = free;
             free = Some(id);
         }
-        let budget = config.total_rate.map(transfer::budget);
+        let budget = config.total_rate.map(rate::budget);
         let server = Server { storage, config, open: 0, budget, stops_at: None };
         Self { server, accounts, sessions, free, codecs: &mut [] }
     }

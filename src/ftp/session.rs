@@ -27,8 +27,8 @@ use crate::time::{Duration, Instant, Timestamp};
 
 /// Bytes of the longest user name.
 pub const USER_MAX: usize = 32;
-/// Bytes that the 421 of a shutdown takes at most.
-const FAREWELL_MAX: usize = 64;
+/// Bytes that the replies of a shutdown take at most.
+const FAREWELL_MAX: usize = 96;
 /// The peer of a session that is free.
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 /// Steps that one poll of a session takes at most.
@@ -275,12 +275,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             // Whatever it waits for, storage or a client that does not read: time is up.
             (Action::Wait(_) | Action::Pending | Action::Yield, Some(end)) if end <= turn.now => {
                 if turn.control.room() >= FAREWELL_MAX {
-                    match self.work {
-                        Work::Status(..) => Reply::STATUS_ENDS.send(turn.control),
-                        Work::Who(_) => Reply::WHO_ENDS.send(turn.control),
-                        _ => {}
-                    }
-                    Reply::SHUTTING_DOWN.send(turn.control);
+                    self.say_farewell(turn);
                 }
                 Action::Close
             }
@@ -289,6 +284,20 @@ impl<S: Storage, const N: usize> Session<S, N> {
             }
             (action, _) => action,
         }
+    }
+
+    /// Ends the reply under way, or the transfer.
+    fn say_farewell(&mut self, turn: &mut Turn<'_, S>) {
+        match &self.work {
+            Work::Status(..) => Reply::STATUS_ENDS.send(turn.control),
+            Work::Who(_) => Reply::WHO_ENDS.send(turn.control),
+            Work::Transfer(transfer) if !transfer.is_opening() => {
+                let reply = Reply::aborted("The server is shutting down, transfer aborted");
+                self.end_transfer(reply, turn);
+            }
+            _ => {}
+        }
+        Reply::SHUTTING_DOWN.send(turn.control);
     }
 
     fn steps(&mut self, turn: &mut Turn<'_, S>, reply_max: usize) -> Action {

@@ -8,7 +8,6 @@ use super::listing::Listing;
 use super::path::PathBuf;
 use super::range::Range;
 use super::reply::DataFault;
-use crate::budget::Budget;
 use crate::service::Data;
 use crate::storage::{Error, Path, Storage};
 use crate::stream::{Status, Stream};
@@ -19,11 +18,6 @@ pub(super) const BYTES_A_POLL: usize = 256 * 1024;
 
 /// How long the final reply waits for the client to close its side of the data connection.
 const CLOSING: Duration = Duration::from_millis(100);
-
-/// What may be moved at `rate` bytes a second: an eighth of a second's worth at once.
-pub(super) fn budget(rate: u64) -> Budget {
-    Budget::new(rate, (rate / 8).max(1))
-}
 
 /// Which way the data goes, and how it is converted on the way.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +65,9 @@ pub(super) struct Transfer<J> {
     progress: Instant,
     /// When the peer had acknowledged everything.
     delivered: Option<Instant>,
-    /// Room in the transmit buffer at that time: it grows with what the peer acknowledges.
+    /// Until when limits to the rate hold it up.
+    pub held_until: Instant,
+    /// Room in the transmit buffer when it last moved: it grows with what the peer acknowledges.
     room: usize,
 }
 
@@ -109,8 +105,6 @@ pub(super) enum Outcome {
     Broken,
     /// The data connection did not move for too long.
     Stalled,
-    /// The server stops.
-    ShutDown,
 }
 
 /// What a transfer needs to know of its session.
@@ -121,6 +115,8 @@ pub(super) struct Scene<'a, const N: usize> {
     pub path: &'a mut PathBuf<N>,
     /// The date, for listings.
     pub date: Timestamp,
+    /// Room in the transmit buffer, that of the connection itself in MODE Z.
+    pub room: usize,
     /// Bytes that may move now.
     pub allowance: usize,
     /// Bytes that an upload may bring.
@@ -139,6 +135,7 @@ impl<J> Transfer<J> {
             started: now,
             progress: now,
             delivered: None,
+            held_until: Instant::ZERO,
             room: 0,
         }
     }
@@ -207,9 +204,9 @@ impl<J> Transfer<J> {
             Stage::Delivering => self.deliver(storage, stream, now),
             _ => self.move_bytes(storage, stream, scene),
         };
-        if self.bytes != before || stream.room() != self.room {
+        if self.bytes != before || scene.room != self.room {
             self.progress = now;
-            self.room = stream.room();
+            self.room = scene.room;
         }
         progress
     }

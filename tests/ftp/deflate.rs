@@ -1,5 +1,7 @@
 //! MODE Z (draft-preston-ftpext-deflate-04): what is on the wire.
 
+use std::time::Duration;
+
 use miniz_oxide::deflate::compress_to_vec_zlib;
 use miniz_oxide::inflate::decompress_to_vec_zlib;
 use tinyftp::ftp::Config;
@@ -173,4 +175,27 @@ fn a_session_has_its_codec_until_it_gives_it_back() {
             }
         }
     });
+}
+
+/// While what is compressed goes out, nothing new is: that is no standstill.
+#[test]
+fn a_slow_reader_does_not_stand_still() {
+    for mode in ["MODE S", "MODE Z"] {
+        let idle_timeout = Duration::from_secs(10);
+        let config = Config { idle_timeout, start: DATE, ..Config::default() };
+        with_net(Setup { config, codecs: 1, blocks: 1000, ..Setup::default() }, |net| {
+            net.ftp.storage().make("/odd", &pattern(100_000), DATE);
+            let at = in_mode_z(net);
+            net.say(at, mode);
+            assert!(net.say(at, "RETR odd").starts_with("150 "));
+            net.open_data(at);
+            for _ in 0..60 {
+                net.elapse(Duration::from_secs(1));
+                net.clients[at].data_wire().expect("a data connection").take_some(200);
+                net.wake(at);
+                net.settle();
+            }
+            assert_eq!(net.clients[at].take_replies(), "", "{mode}");
+        });
+    }
 }

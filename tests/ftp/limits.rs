@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tinyftp::auth::{Account, Grant, Rights};
 use tinyftp::ftp::Config;
+use tinyftp::service::Service;
+use tinyftp::storage::Path;
 
 use crate::net::{DATE, Net, Setup, with_net};
 
@@ -212,5 +214,123 @@ fn all_sessions_share_the_total_rate() {
         let all: usize = received.iter().sum();
         assert!((8_000..=9_000).contains(&all), "{received:?}");
         assert!(received.iter().all(|&one| one > all / 4), "{received:?}");
+    });
+}
+
+/// Logs in and begins to fetch.
+fn fetching(net: &mut Net<'_, '_>, command: &str) -> usize {
+    let (at, _) = connect(net, "192.0.2.7");
+    net.log_in(at);
+    assert!(net.say(at, command).starts_with("150 "));
+    net.open_data(at);
+    at
+}
+
+/// Adds to `received` what each client receives in `span`, a millisecond at a time.
+fn receive(net: &mut Net<'_, '_>, clients: &[usize], received: &mut [usize], span: Duration) {
+    for _ in 0..span.as_millis() {
+        net.settle();
+        for (&at, received) in clients.iter().zip(&mut *received) {
+            *received += net.receive(at).len();
+        }
+        net.elapse(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn nobody_starves() {
+    let config = Config { total_rate: Some(100_000), start: DATE, ..Config::default() };
+    let setup = Setup { config, sessions: 8, data: 4096, blocks: 2000, ..Setup::default() };
+    with_net(setup, |net| {
+        net.ftp.storage().make("/a", &[7; 900_000], DATE);
+        let clients = [0; 6].map(|_| fetching(net, "RETR a"));
+        let mut received = [0; 6];
+        receive(net, &clients, &mut received, Duration::from_secs(3));
+        assert!(received.iter().all(|&n| (40_000..60_000).contains(&n)), "{received:?}");
+    });
+}
+
+/// A crumb in each frame would be many frames: what is earned is waited for until it is worth one.
+#[test]
+fn a_limited_transfer_moves_in_large_pieces() {
+    let config = Config { rate: Some(1_000_000), start: DATE, ..Config::default() };
+    with_net(Setup { config, data: 64 * 1024, blocks: 2000, ..Setup::default() }, |net| {
+        net.ftp.storage().make("/a", &[7; 900_000], DATE);
+        let at = fetching(net, "RETR a");
+        let (mut bytes, mut pieces) = (0, 0);
+        for _ in 0..50_000 {
+            // The client acknowledges at once, so that the session is polled again and again.
+            net.wake(at);
+            net.settle();
+            let received = net.receive(at).len();
+            bytes += received;
+            pieces += usize::from(received > 0);
+            net.elapse(Duration::from_micros(10));
+        }
+        assert!((500_000..=650_000).contains(&bytes), "{bytes} bytes in half a second");
+        assert!(pieces < 20, "{bytes} bytes in {pieces} pieces");
+    });
+}
+
+#[test]
+fn a_listing_keeps_to_the_rate() {
+    let config = Config { total_rate: Some(1000), start: DATE, ..Config::default() };
+    let setup = Setup { config, data: 32 * 1024, nodes: 300, blocks: 300, ..Setup::default() };
+    with_net(setup, |net| {
+        for n in 0..250 {
+            net.ftp.storage().make(&format!("/file-with-a-long-name-{n:04}"), b"x", DATE);
+        }
+        let clients = [fetching(net, "LIST"), fetching(net, "RETR file-with-a-long-name-0001")];
+        let mut received = [0; 2];
+        receive(net, &clients, &mut received, Duration::from_secs(1));
+        assert!(received[0] < 1500 && received[1] == 1, "{received:?}");
+    });
+}
+
+#[test]
+fn a_transfer_that_is_held_up_ends_with_its_connection() {
+    let config = Config { rate: Some(10), start: DATE, ..Config::default() };
+    with_net(Setup { config, ..Setup::default() }, |net| {
+        net.ftp.storage().make("/a", &[7; 5000], DATE);
+        let at = fetching(net, "RETR a");
+        net.settle();
+        net.clients[at].data_wire().expect("a data connection").reset();
+        net.wake(at);
+        net.settle();
+        let reply = "426 The data connection broke, transfer aborted\r\n";
+        assert_eq!(net.clients[at].take_replies(), reply);
+    });
+}
+
+#[test]
+fn a_transfer_that_is_held_up_ends_with_the_server() {
+    let config = Config { rate: Some(10), start: DATE, ..Config::default() };
+    with_net(Setup { config, ..Setup::default() }, |net| {
+        net.ftp.storage().make("/a", &[7; 5000], DATE);
+        let at = fetching(net, "RETR a");
+        net.settle();
+        net.ftp.shutdown(net.now + Duration::from_secs(5));
+        net.wake(at);
+        net.settle();
+        net.elapse(Duration::from_secs(5));
+        let replies = "426 The server is shutting down, transfer aborted\r\n\
+                       421 The server is shutting down\r\n";
+        assert_eq!(net.clients[at].take_replies(), replies);
+    });
+}
+
+#[test]
+fn an_account_without_its_root_has_no_session() {
+    let root: &[u8] = [&b"/"[..], &[b'a'; 300]].concat().leak();
+    let grant = Grant { root: Path::new(root).expect("a path"), ..Grant::new(Rights::ALL) };
+    let mut account = Account::new("anna", "secret", grant);
+    account.max_sessions = 1;
+    with_net(Setup { accounts: vec![account], ..Setup::default() }, |net| {
+        let (at, _) = connect(net, "192.0.2.7");
+        for _ in 0..3 {
+            let refused = "530 The directory of this account cannot be entered\r\n";
+            assert_eq!(log_in(net, at, "anna", "secret"), refused);
+            assert_eq!(net.say(at, "PASS secret"), "503 USER first\r\n");
+        }
     });
 }

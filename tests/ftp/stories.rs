@@ -168,7 +168,8 @@ fn shutdown_waits_for_nobody() {
         net.elapse(Duration::from_millis(1));
         assert!(net.clients.iter().all(|client| client.closed()));
         let goodbye = "421 The server is shutting down\r\n";
-        assert_eq!(net.clients[stored].take_replies(), goodbye);
+        let aborted = "426 The server is shutting down, transfer aborted\r\n";
+        assert_eq!(net.clients[stored].take_replies(), format!("{aborted}{goodbye}"));
         assert_eq!(net.clients[looked].take_replies(), goodbye);
         assert_eq!(net.ftp.storage().content("/a"), None);
     });
