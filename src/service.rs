@@ -60,6 +60,11 @@ impl Data<'_> {
             Data::Failed(error) => Data::Failed(*error),
         }
     }
+
+    /// Free bytes of its transmit buffer; 0 if it is not open.
+    pub fn room(&self) -> usize {
+        if let Data::Open(stream) = self { stream.room() } else { 0 }
+    }
 }
 
 /// Why there is no data connection.

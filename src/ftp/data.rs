@@ -200,11 +200,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
             directory: self.directory.seen(),
             path: &mut self.path,
             date,
-            room: if let Data::Open(stream) = &turn.data { stream.room() } else { 0 },
             allowance,
             max_upload: self.max_upload,
         };
         let before = transfer.bytes;
+        transfer.has_room(turn.data.room(), turn.now);
         let mut zipped;
         let codec = self.codec.and_then(|at| turn.codecs.get_mut(at));
         let mut data = match (turn.data.reborrow(), codec) {
@@ -216,6 +216,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         };
         let progress = transfer.poll(&mut turn.server.storage, &mut data, scene, turn.now);
         let moved = transfer.bytes - before;
+        transfer.has_left(turn.data.room());
         self.charge(moved, turn);
         match progress {
             Progress::Opened => self.open_data(turn),

@@ -67,7 +67,7 @@ pub(super) struct Transfer<J> {
     delivered: Option<Instant>,
     /// Until when limits to the rate hold it up.
     pub held_until: Instant,
-    /// Room in the transmit buffer when it last moved: it grows with what the peer acknowledges.
+    /// Room in the transmit buffer after the last poll: it grows with what the peer acknowledges.
     room: usize,
 }
 
@@ -115,8 +115,6 @@ pub(super) struct Scene<'a, const N: usize> {
     pub path: &'a mut PathBuf<N>,
     /// The date, for listings.
     pub date: Timestamp,
-    /// Room in the transmit buffer, that of the connection itself in MODE Z.
-    pub room: usize,
     /// Bytes that may move now.
     pub allowance: usize,
     /// Bytes that an upload may bring.
@@ -148,6 +146,19 @@ impl<J> Transfer<J> {
     /// Whether it moves bytes, so that limits to the rate hold it up.
     pub fn is_moving(&self) -> bool {
         self.stage == Stage::Moving
+    }
+
+    /// Takes note of the room that the transmit buffer has before a poll. Not only bytes that are
+    /// queued are movement, but those that the peer acknowledges as well.
+    pub fn has_room(&mut self, room: usize, now: Instant) {
+        if room != self.room {
+            self.progress = now;
+        }
+    }
+
+    /// Takes note of the room that a poll has left.
+    pub fn has_left(&mut self, room: usize) {
+        self.room = room;
     }
 
     /// Lets go of the storage job: what was not committed is thrown away.
@@ -204,9 +215,8 @@ impl<J> Transfer<J> {
             Stage::Delivering => self.deliver(storage, stream, now),
             _ => self.move_bytes(storage, stream, scene),
         };
-        if self.bytes != before || scene.room != self.room {
+        if self.bytes != before {
             self.progress = now;
-            self.room = scene.room;
         }
         progress
     }
