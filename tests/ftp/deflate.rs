@@ -187,6 +187,7 @@ fn a_slow_reader_does_not_stand_still() {
             net.ftp.storage().make("/odd", &pattern(100_000), DATE);
             let at = in_mode_z(net);
             net.say(at, mode);
+            net.say(at, "OPTS MODE Z LEVEL 0");
             assert!(net.say(at, "RETR odd").starts_with("150 "));
             net.open_data(at);
             for _ in 0..60 {
