@@ -74,12 +74,14 @@ pub enum Op<'a> {
         /// Its path.
         path: Path<'a>,
     },
-    /// Rename a file or directory. A file that has the new name is replaced, as in POSIX.
+    /// Rename a file or directory. What has the new name is replaced as in POSIX, if it may.
     Rename {
         /// The old path.
         from: Path<'a>,
         /// The new path.
         to: Path<'a>,
+        /// Whether something may be replaced; else it is [`Error::Exists`].
+        replace: bool,
     },
     /// Set when the content of a file or directory last changed.
     SetModified {
@@ -167,7 +169,8 @@ pub enum Kind {
 /// A file or directory, as a listing shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// The last component of its path: any bytes but `/` and NUL. Empty for the root.
+    /// The last component of its path: at most 255 bytes, any but `/` and NUL. Empty for the
+    /// root.
     pub name: &'a [u8],
     /// What it is.
     pub kind: Kind,

@@ -86,9 +86,10 @@ impl Verb {
         matches!(self, Appe | List | Mlsd | Nlst | Retr | Stor | Stou)
     }
 
-    /// Whether the verb takes a name away from a path, or gives it one.
-    pub fn needs_name(self) -> bool {
-        matches!(self, Verb::Rmd | Verb::Rnfr | Verb::Rnto)
+    /// Whether the verb changes the name, the date or the mode of what is at a path.
+    pub fn changes_entry(self) -> bool {
+        use Verb::{Mff, Mfmt, Rmd, Rnfr, Rnto, Site};
+        matches!(self, Rmd | Rnfr | Rnto | Mfmt | Mff | Site)
     }
 
     /// Whether the verb is for the bytes that REST or RANG said.

@@ -27,7 +27,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
         let reply = match self.path.resolve(&self.directory, argument) {
             // The root is the owner's, also that of an account.
-            Ok(()) if self.path.seen().is_root() && self.verb.needs_name() => {
+            Ok(()) if self.path.seen().is_root() && self.verb.changes_entry() => {
                 return Err(self.refuse(Error::Denied, turn));
             }
             Ok(()) => return Ok(()),
@@ -245,7 +245,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
             return step;
         }
         info!("{} RNFR: {}", self.peer, Escaped(from.as_path().as_bytes()));
-        let op = Op::Rename { from: from.as_path(), to: self.path.as_path() };
+        // To replace a file is to store one in its place, or to delete it first.
+        let replace = self.rights.is_some_and(|rights| {
+            rights.contains(Rights::WRITE) || rights.contains(Rights::DELETE)
+        });
+        let op = Op::Rename { from: from.as_path(), to: self.path.as_path(), replace };
         let job = turn.start(op);
         self.begin(job, Then::Done("Renamed"), turn)
     }

@@ -50,9 +50,13 @@ impl<const N: usize> PathBuf<N> {
         }
     }
 
-    /// The path, as storage has it.
+    /// The path, as storage has it; the account's root is its jail.
     pub fn as_path(&self) -> Path<'_> {
-        Path::new(&self.bytes).unwrap_or(Path::ROOT)
+        let path = Path::new(&self.bytes).unwrap_or(Path::ROOT);
+        match self.bytes.get(..self.root).and_then(Path::new) {
+            Some(jail) => path.in_jail(jail),
+            None => path,
+        }
     }
 
     /// The path, as the account sees it.

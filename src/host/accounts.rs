@@ -1,5 +1,6 @@
 //! Who may log in: from the command line, and from a file.
 
+use std::num::NonZeroUsize;
 use std::path::Path as FilePath;
 
 use serde::Deserialize;
@@ -11,6 +12,9 @@ use super::size::Size;
 
 /// The name of the account that any password opens.
 const ANONYMOUS: &str = "anonymous";
+
+/// Bytes of the longest root of an account: the paths below it need room too.
+const ROOT_MAX: usize = 255;
 
 /// Rights by name.
 const RIGHTS: [(&str, Rights); 8] = [
@@ -29,13 +33,13 @@ const RIGHTS: [(&str, Rights); 8] = [
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct User {
     pub name: String,
-    password: Option<String>,
+    password: Option<Password>,
     #[serde(default)]
     rights: Allowed,
     root: Option<String>,
     #[serde(default)]
     welcome: String,
-    max_sessions: Option<usize>,
+    max_sessions: Option<NonZeroUsize>,
     max_upload: Option<Size>,
     pub quota: Option<Size>,
     rate: Option<Size>,
@@ -46,6 +50,22 @@ pub struct User {
 struct File {
     #[serde(default)]
     account: Vec<User>,
+}
+
+/// A password: what is wrong with one is told without it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(try_from = "toml::Value")]
+struct Password(String);
+
+impl TryFrom<toml::Value> for Password {
+    type Error = &'static str;
+
+    fn try_from(value: toml::Value) -> Result<Self, Self::Error> {
+        match value {
+            toml::Value::String(password) if !password.is_empty() => Ok(Self(password)),
+            _ => Err("a password is a text in quotes, and not an empty one"),
+        }
+    }
 }
 
 /// The rights of an account: those of a full one, unless it says others.
@@ -100,7 +120,7 @@ impl User {
         if password.is_empty() {
             return Err(expected.into());
         }
-        let (name, password) = (name.into(), Some(password.into()));
+        let (name, password) = (name.into(), Some(Password(password.into())));
         let user = Self { name, password, rights: Allowed(rights), ..Self::default() };
         user.check().map(|()| user)
     }
@@ -122,6 +142,9 @@ impl User {
             (None, false) => return Err(format!("{} needs a password", self.name)),
             (Some(_), true) => return Err(format!("{ANONYMOUS} has no password: any will do")),
             _ => {}
+        }
+        if self.root().len() > ROOT_MAX {
+            return Err(format!("the root of {} has more than {ROOT_MAX} bytes", self.name));
         }
         if self.root.as_ref().is_some_and(|root| Path::new(root.as_bytes()).is_none()) {
             return Err(format!("the root of {} is no path such as /home/anna", self.name));
@@ -157,9 +180,9 @@ impl User {
             rate: self.rate.map(|size| size.0),
             ..Grant::new(self.rights())
         };
-        let password = leak(self.password.as_deref().unwrap_or_default());
+        let password = leak(self.password.as_ref().map_or("", |password| &password.0));
         let mut account = Account::new(leak(&self.name), password, grant);
-        account.max_sessions = self.max_sessions.unwrap_or(usize::MAX);
+        account.max_sessions = self.max_sessions.map_or(usize::MAX, NonZeroUsize::get);
         account
     }
 }
@@ -204,9 +227,10 @@ mod tests {
     #[test]
     fn options() {
         let user = |text: &str| User::from_option(text).map(|user| (user.password, user.rights.0));
-        assert_eq!(user("anna:secret"), Ok((Some("secret".into()), Rights::ALL)));
-        assert_eq!(user("anna:secret:ro"), Ok((Some("secret".into()), Rights::READ_ONLY)));
-        assert_eq!(user("anna:se:cret"), Ok((Some("se:cret".into()), Rights::ALL)));
+        let with = |password: &str, rights| Ok((Some(Password(password.into())), rights));
+        assert_eq!(user("anna:secret"), with("secret", Rights::ALL));
+        assert_eq!(user("anna:secret:ro"), with("secret", Rights::READ_ONLY));
+        assert_eq!(user("anna:se:cret"), with("se:cret", Rights::ALL));
         for bad in ["anna", ":secret", "anna:", "anna::ro", "anonymous:x"] {
             assert!(user(bad).is_err(), "{bad}");
         }
@@ -259,9 +283,14 @@ Anna'''
         assert!(error("colour = 1").starts_with("line 4: unknown field `colour`"));
         assert!(error("quota = '1X'").starts_with("line 4: expected a number of bytes"));
         assert!(error("[[account]]\nname = 'b'").contains("b needs a password"));
-        for text in ["password = 'x'", "name = 3", "rate = 0", "x"] {
+        for text in ["password = 'x'", "name = 3", "rate = 0", "x", "max-sessions = 0"] {
             let error = error(text);
             assert!(!error.contains('\n') && !error.contains("secret"), "{error}");
+        }
+        for password in ["4711", "4711.5", "['4711']", "''", "4711x", "\"4711\\q\""] {
+            let text = format!("[[account]]\nname = 'a'\npassword = {password}\n");
+            let error = parse(&text).unwrap_err();
+            assert!(error.starts_with("line 3: ") && !error.contains("4711"), "{error}");
         }
         let twice = parse("[[account]]\nname = 'a'\npassword = 'b'\n".repeat(2).as_str()).unwrap();
         assert!(check_names(&twice).is_err());

@@ -19,7 +19,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::task::Poll;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, UTIME_OMIT,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Timespec, Timestamps,
+    UTIME_OMIT,
 };
 use rustix::io::{Errno, retry_on_intr};
 use tinyftp::storage::{Entry, Error, Keep, Kind, Op, Path, Storage};
@@ -109,7 +110,7 @@ impl Disk {
         let run = getrandom::u64().map_err(io::Error::other)?;
         let names_descriptors = std::path::Path::new(DESCRIPTORS).is_dir();
         let disk = Self { root, run, uploads: 0, names_descriptors };
-        match disk.open_beneath(b".", flags) {
+        match open_beneath(&disk.root, b".", flags) {
             Ok(_) => Ok(disk),
             Err(Errno::NOSYS) => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -119,28 +120,18 @@ impl Disk {
         }
     }
 
-    fn open_beneath(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-        let flags = flags | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let mut result = Err(Errno::AGAIN);
-        for _ in 0..RACES {
-            result = rustix::fs::openat2(&self.root, path, flags, Mode::empty(), resolve);
-            if !matches!(result, Err(Errno::AGAIN | Errno::INTR)) {
-                break;
-            }
-        }
-        result
-    }
-
     fn resolve(&self, path: Path<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
         if path.components().any(is_temporary) {
             return Err(Errno::NOENT);
         }
-        let beneath = match path.as_bytes() {
-            [b'/', rest @ ..] if !rest.is_empty() => rest,
-            _ => b".",
-        };
-        self.open_beneath(beneath, flags)
+        let jail = path.jail();
+        if jail.is_root() {
+            return open_beneath(&self.root, relative(path.as_bytes()), flags);
+        }
+        let rest = path.as_bytes().get(jail.as_bytes().len()..).unwrap_or_default();
+        let jail = relative(jail.as_bytes());
+        let jail = open_beneath(&self.root, jail, OFlags::PATH | OFlags::DIRECTORY)?;
+        open_beneath(&jail, relative(rest), flags)
     }
 
     /// The directory that a path is in, and its name there; `None` for the root.
@@ -288,12 +279,12 @@ impl Disk {
         rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))
     }
 
-    fn rename(&self, from: Path<'_>, to: Path<'_>) -> Result<u64, Errno> {
-        let is_same = from == to;
+    fn rename(&self, from: Path<'_>, to: Path<'_>, replace: bool) -> Result<u64, Errno> {
         let (from, old) = self.place(from)?.ok_or(Errno::ACCESS)?;
         let (to, new) = self.place(to)?.ok_or(Errno::ACCESS)?;
-        let gone = if is_same { 0 } else { size_of_file(&to, new) };
-        match rustix::fs::renameat(from, old, to, new) {
+        let gone = if is_same((&from, old), (&to, new)) { 0 } else { size_of_file(&to, new) };
+        let flags = if replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        match rustix::fs::renameat_with(from, old, to, new, flags) {
             // Of a directory into itself.
             Err(Errno::INVAL) => Err(Errno::ACCESS),
             result => result.map(|()| gone),
@@ -318,7 +309,7 @@ impl Storage for Disk {
                 self.remove(path, Errno::ACCESS, AtFlags::REMOVEDIR).map(freed)
             }
             Op::Delete { path } => self.remove(path, Errno::ISDIR, AtFlags::empty()).map(freed),
-            Op::Rename { from, to } => self.rename(from, to).map(freed),
+            Op::Rename { from, to, replace } => self.rename(from, to, replace).map(freed),
             Op::SetModified { path, modified } => self.set_modified(path, modified).map(done),
             Op::Available { path } => self.available(path),
             Op::SetMode { path, mode } => self.set_mode(path, mode).map(done),
@@ -441,6 +432,28 @@ impl Drop for Upload {
     }
 }
 
+/// Opens what is at `path` in a directory, and not what any link out of it leads to.
+fn open_beneath(directory: &OwnedFd, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let mut result = Err(Errno::AGAIN);
+    for _ in 0..RACES {
+        result = rustix::fs::openat2(directory, path, flags, Mode::empty(), resolve);
+        if !matches!(result, Err(Errno::AGAIN | Errno::INTR)) {
+            break;
+        }
+    }
+    result
+}
+
+/// A path without the `/` in front.
+fn relative(path: &[u8]) -> &[u8] {
+    match path {
+        [b'/', rest @ ..] if !rest.is_empty() => rest,
+        _ => b".",
+    }
+}
+
 /// Reads straight into the caller's buffer.
 fn read(file: &OwnedFd, offset: &mut u64, buf: &mut [u8]) -> Result<usize, Errno> {
     let count = retry_on_intr(|| rustix::io::pread(file, &mut *buf, *offset))?;
@@ -484,9 +497,19 @@ fn size(stat: &Stat) -> u64 {
 /// The size of a regular file; 0 for what is none.
 fn size_of_file(directory: impl AsFd, name: &[u8]) -> u64 {
     match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) if kind(&stat) == Kind::File => size(&stat),
+        // One of several names: the bytes stay.
+        Ok(stat) if kind(&stat) == Kind::File && stat.st_nlink == 1 => size(&stat),
         _ => 0,
     }
+}
+
+/// Whether two names are those of one file: then the kernel leaves both.
+fn is_same((from, old): (&OwnedFd, &[u8]), (to, new): (&OwnedFd, &[u8])) -> bool {
+    let identity = |directory, name| {
+        let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some((stat.st_dev, stat.st_ino))
+    };
+    identity(from, old).is_some_and(|one| identity(to, new) == Some(one))
 }
 
 fn entry<'a>(name: &'a [u8], stat: &Stat) -> Entry<'a> {

@@ -96,6 +96,11 @@ impl<'a, S: Storage> Quotas<'a, S> {
         Some(at)
     }
 
+    /// Whether something below `path` has a quota of its own.
+    fn is_around_one(&self, path: Path<'_>) -> bool {
+        self.quotas.iter().any(|quota| quota.path != path && quota.path.is_within(path))
+    }
+
     /// The quota that the one with this number lies in: of those with its path the one before.
     fn around(&self, at: usize) -> Option<usize> {
         let path = self.quotas.get(at)?.path;
@@ -143,7 +148,11 @@ impl<S: Storage> Storage for Quotas<'_, S> {
             Op::Write { .. } => Kind::Write,
             Op::Available { .. } => Kind::Available,
             // How much would move from one quota to the other is not known.
-            Op::Rename { from, .. } if self.smallest(from) != quota => {
+            Op::Rename { from, to, .. }
+                if self.smallest(from) != quota
+                    || self.is_around_one(from)
+                    || self.is_around_one(to) =>
+            {
                 return Err(Error::Denied);
             }
             _ => Kind::Other,

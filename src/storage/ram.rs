@@ -229,7 +229,13 @@ impl<'a> RamDisk<'a> {
         Ok(gone.into())
     }
 
-    fn rename(&mut self, from: Path<'_>, to: Path<'_>, now: Timestamp) -> Result<u64, Error> {
+    fn rename(
+        &mut self,
+        from: Path<'_>,
+        to: Path<'_>,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
         let node = self.find(from)?;
         if from == to && node != ROOT {
             return Ok(0);
@@ -240,6 +246,9 @@ impl<'a> RamDisk<'a> {
         let (parent, name) = self.place(to)?.ok_or(Error::Denied)?;
         let mut gone = 0;
         if let Some(target) = self.child(parent, &name) {
+            if !replace {
+                return Err(Error::Exists);
+            }
             self.may_replace(target, node)?;
             gone = self.node(target).size;
             self.remove(target, now);
@@ -353,7 +362,7 @@ impl Storage for RamDisk<'_> {
             Op::MakeDirectory { path, .. } => self.make_directory(path, now).map(done),
             Op::RemoveDirectory { path } => self.remove_directory(path, now).map(done),
             Op::Delete { path } => self.delete(path, now).map(freed),
-            Op::Rename { from, to } => self.rename(from, to, now).map(freed),
+            Op::Rename { from, to, replace } => self.rename(from, to, replace, now).map(freed),
             Op::SetModified { path, modified } => self.set_modified(path, modified).map(done),
             Op::Available { path } => self.available(path),
             Op::SetMode { path, .. } => self.find(path).and(Err(Error::Denied)),

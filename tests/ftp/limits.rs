@@ -217,6 +217,28 @@ fn all_sessions_share_the_total_rate() {
     });
 }
 
+#[test]
+fn who_may_rename_only_replaces_nothing() {
+    for (rights, replaces) in [
+        (Rights::RENAME, false),
+        (Rights::RENAME | Rights::APPEND, false),
+        (Rights::RENAME | Rights::WRITE, true),
+        (Rights::RENAME | Rights::DELETE, true),
+    ] {
+        let accounts = vec![Account::new("anna", "secret", Grant::new(rights))];
+        with_net(Setup { accounts, ..Setup::default() }, |net| {
+            net.ftp.storage().make("/a", b"mine", DATE);
+            net.ftp.storage().make("/b", b"theirs", DATE);
+            let (at, _) = connect(net, "192.0.2.7");
+            assert!(log_in(net, at, "anna", "secret").starts_with("230 "));
+            assert!(net.say(at, "RNFR a").starts_with("350 "));
+            let reply = net.say(at, "RNTO b");
+            let expected = if replaces { "250 Renamed\r\n" } else { "550 It exists already\r\n" };
+            assert_eq!(reply, expected, "{rights:?}");
+        });
+    }
+}
+
 /// Logs in and begins to fetch.
 fn fetching(net: &mut Net<'_, '_>, command: &str) -> usize {
     let (at, _) = connect(net, "192.0.2.7");

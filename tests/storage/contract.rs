@@ -45,6 +45,7 @@ macro_rules! promises {
             a_file_is_renamed
             a_directory_is_renamed_with_all_that_it_has
             a_rename_replaces_as_in_posix
+            a_rename_may_not_replace
             a_rename_to_itself_changes_nothing
             a_directory_is_not_moved_into_itself
             a_date_is_set
@@ -581,6 +582,21 @@ pub fn a_rename_replaces_as_in_posix(s: &mut impl Storage) {
     assert_eq!(read(s, "/empty/inner"), Ok(b"inner".to_vec()));
 }
 
+pub fn a_rename_may_not_replace(s: &mut impl Storage) {
+    tree(s);
+    write(s, "/other", b"other").unwrap();
+    make_directory(s, "/empty").unwrap();
+    let mut rename =
+        |from, to| change(s, Op::Rename { from: path(from), to: path(to), replace: false });
+    for to in ["/file", "/dir", "/empty"] {
+        assert_eq!(rename("/other", to), Err(Error::Exists), "{to}");
+    }
+    assert_eq!(rename("/dir", "/empty"), Err(Error::Exists));
+    assert_eq!(rename("/other", "/new"), Ok(()));
+    assert_eq!(names(s, "/"), ["dir", "empty", "file", "new"]);
+    assert_eq!(read(s, "/file"), Ok(b"file".to_vec()));
+}
+
 pub fn a_rename_to_itself_changes_nothing(s: &mut impl Storage) {
     tree(s);
     assert_eq!(rename(s, "/file", "/file"), Ok(()));
@@ -667,9 +683,9 @@ pub fn what_is_gone_is_told(s: &mut impl Storage) {
     assert_eq!(ends(Op::Write { path: a, keep: Keep::All, mode: 0o666 }, b"more"), Ok(3));
     assert_eq!(ends(Op::Write { path: a, keep: Keep::Bytes(2), mode: 0o666 }, b""), Ok(7));
     assert_eq!(ends(Op::Write { path: b, keep: Keep::All, mode: 0o666 }, b"new"), Ok(0));
-    assert_eq!(ends(Op::Rename { from: b, to: b }, b""), Ok(0));
-    assert_eq!(ends(Op::Rename { from: b, to: a }, b""), Ok(2));
-    assert_eq!(ends(Op::Rename { from: a, to: b }, b""), Ok(0));
+    assert_eq!(ends(Op::Rename { from: b, to: b, replace: true }, b""), Ok(0));
+    assert_eq!(ends(Op::Rename { from: b, to: a, replace: true }, b""), Ok(2));
+    assert_eq!(ends(Op::Rename { from: a, to: b, replace: true }, b""), Ok(0));
     assert_eq!(ends(Op::Delete { path: b }, b""), Ok(3));
     assert_eq!(ends(Op::RemoveDirectory { path: path("/dir") }, b""), Ok(0));
 }
@@ -965,5 +981,5 @@ where
     P: AsRef<[u8]> + ?Sized,
     Q: AsRef<[u8]> + ?Sized,
 {
-    change(s, Op::Rename { from: path(from), to: path(to) })
+    change(s, Op::Rename { from: path(from), to: path(to), replace: true })
 }

@@ -420,3 +420,75 @@ fn what_is_new_has_the_mode_that_was_asked_for() {
     finish(disk, job).unwrap();
     assert_eq!(mode("dir"), 0o700);
 }
+
+#[test]
+fn no_link_leads_out_of_a_jail() {
+    let place = Place::new();
+    let root = place.root();
+    fs::create_dir_all(root.join("anna/sub")).unwrap();
+    fs::create_dir_all(root.join("otto")).unwrap();
+    fs::write(root.join("otto/secret"), "secret").unwrap();
+    fs::write(root.join("anna/own"), "own").unwrap();
+    symlink("../otto/secret", root.join("anna/file")).unwrap();
+    symlink("../otto", root.join("anna/dir")).unwrap();
+    symlink("../own", root.join("anna/sub/inside")).unwrap();
+    // Leads to what is not there, until it is renamed.
+    symlink("../otto/secret", root.join("anna/sub/later")).unwrap();
+    let disk = &mut place.disk();
+    let jailed = |name: &'static str| path(name).in_jail(path("/anna"));
+    fn attempt(disk: &mut Disk, op: Op<'_>) -> Option<Error> {
+        match begin(disk, op) {
+            Ok(job) => {
+                disk.cancel(job);
+                None
+            }
+            Err(error) => Some(error),
+        }
+    }
+    fs::rename(root.join("anna/sub/later"), root.join("anna/later")).unwrap();
+    for name in ["/anna/file", "/anna/later", "/anna/dir/secret"] {
+        let read = Op::Read { path: jailed(name), offset: 0 };
+        assert_eq!(attempt(disk, read), Some(Error::Denied), "{name}");
+        let out = Op::Read { path: path(name), offset: 0 };
+        assert_eq!(attempt(disk, out), None, "{name} without a jail");
+    }
+    let op = Op::Write { path: jailed("/anna/dir/new"), keep: Keep::Nothing, mode: 0o666 };
+    assert_eq!(attempt(disk, op), Some(Error::Denied));
+    let op = Op::List { path: jailed("/anna/dir"), order: Order::NAME };
+    assert_eq!(attempt(disk, op), Some(Error::Denied));
+    let op = Op::Rename { from: jailed("/anna/dir/secret"), to: jailed("/anna/x"), replace: true };
+    assert_eq!(attempt(disk, op), Some(Error::Denied));
+    let inside = Op::Read { path: jailed("/anna/sub/inside"), offset: 0 };
+    assert_eq!(attempt(disk, inside), None);
+    // A listing shows such a link as a thing of its own, and not what it leads to.
+    let mut job = begin(disk, Op::List { path: jailed("/anna"), order: Order::NAME }).unwrap();
+    let mut kinds = vec![];
+    while let Some(entry) = next_entry(disk, &mut job).unwrap() {
+        kinds.push((String::from_utf8(entry.name).unwrap(), entry.kind));
+    }
+    disk.cancel(job);
+    let names = ["dir", "file", "later"].map(|name| (name.to_owned(), Kind::Other));
+    assert!(names.iter().all(|shown| kinds.contains(shown)), "{kinds:?}");
+}
+
+#[test]
+fn a_rename_that_does_nothing_frees_nothing() {
+    let place = Place::new();
+    let root = place.root();
+    fs::create_dir(root.join("sub")).unwrap();
+    symlink("sub", root.join("link")).unwrap();
+    fs::write(root.join("sub/a"), [1; 60]).unwrap();
+    fs::hard_link(root.join("sub/a"), root.join("b")).unwrap();
+    let disk = &mut place.disk();
+    for (from, to) in [("/sub/a", "/link/a"), ("/sub/a", "/b")] {
+        let op = Op::Rename { from: path(from), to: path(to), replace: true };
+        let job = begin(disk, op).unwrap();
+        assert_eq!(gone(disk, job), Ok(0), "{from} {to}");
+        assert!(root.join("sub/a").exists());
+    }
+    // The bytes stay as long as they have another name.
+    for (name, bytes) in [("/b", 0), ("/sub/a", 60)] {
+        let job = begin(disk, Op::Delete { path: path(name) }).unwrap();
+        assert_eq!(gone(disk, job), Ok(bytes), "{name}");
+    }
+}

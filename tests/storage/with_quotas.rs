@@ -130,3 +130,21 @@ fn a_quota_lies_in_another() {
         assert_eq!(used, [4, 6, 6, 16]);
     });
 }
+
+/// Where a whole tree would come into a quota or leave it, how much that is is not known.
+#[test]
+fn a_directory_around_a_quota_keeps_its_name() {
+    with_quotas(&[("/home/anna", 10), ("/", 1000)], |s| {
+        for directory in ["/home", "/home/anna", "/x", "/x/anna"] {
+            make_directory(s, directory).unwrap();
+        }
+        write(s, "/home/anna/a", &[1; 10]).unwrap();
+        write(s, "/x/anna/a", &[1; 100]).unwrap();
+        assert_eq!(rename(s, "/home", "/old"), Err(Error::Denied));
+        delete(s, "/home/anna/a").unwrap();
+        remove_directory(s, "/home/anna").unwrap();
+        remove_directory(s, "/home").unwrap();
+        assert_eq!(rename(s, "/x", "/home"), Err(Error::Denied));
+        assert_eq!(rename(s, "/x", "/y"), Ok(()));
+    });
+}

@@ -21,6 +21,8 @@ pub struct Listing {
     directory: Dir,
     /// The path of the directory, with a `/` at its end.
     path: Vec<u8>,
+    /// The path of its jail.
+    jail: Vec<u8>,
     /// The name shown last.
     name: Vec<u8>,
     only_directories: bool,
@@ -50,6 +52,7 @@ impl Disk {
 
     fn listing(&self, path: Path<'_>, order: Order) -> Result<Listing, Errno> {
         let directory = Dir::new(self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY)?)?;
+        let jail = path.jail().as_bytes().to_vec();
         let mut path = path.as_bytes().to_vec();
         if path != b"/" {
             path.push(b'/');
@@ -57,6 +60,7 @@ impl Disk {
         Ok(Listing {
             directory,
             path,
+            jail,
             name: Vec::new(),
             only_directories: false,
             order,
@@ -136,7 +140,10 @@ impl Disk {
     /// not be looked at, leaves the others to be listed.
     fn look(&self, listing: &Listing) -> Result<Option<Stat>, Errno> {
         let path = [&listing.path[..], &listing.name].concat();
-        let Some(path) = Path::new(&path) else { return Ok(None) };
+        let (Some(path), Some(jail)) = (Path::new(&path), Path::new(&listing.jail)) else {
+            return Ok(None);
+        };
+        let path = path.in_jail(jail);
         match self.stat(listing.directory.fd()?, &listing.name, path) {
             Err(Errno::NOENT | Errno::ACCESS | Errno::PERM) => Ok(None),
             stat => stat.map(Some),
