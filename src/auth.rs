@@ -32,7 +32,7 @@ impl Rights {
     pub const RENAME: Self = Self(1 << 5);
     /// Make directories.
     pub const MAKE_DIRECTORY: Self = Self(1 << 6);
-    /// See who else is connected. It is not among [`ALL`](Self::ALL) that concern files.
+    /// See who else is connected (SITE WHO). [`ALL`](Self::ALL) does not have it.
     pub const INSPECT: Self = Self(1 << 7);
     /// Look, but do not touch.
     pub const READ_ONLY: Self = Self(Self::READ.0 | Self::LIST.0);
@@ -67,7 +67,7 @@ pub struct Grant<'a> {
     pub welcome: &'a str,
     /// Bytes that one upload may bring; `None`: what the server allows to all.
     pub max_upload: Option<u64>,
-    /// Bytes a second that each of its sessions may move; `None`: what the server allows to all.
+    /// Bytes a second, from 1, that each of its sessions may move; `None`: what the server allows to all.
     pub rate: Option<u64>,
 }
 
@@ -99,7 +99,8 @@ impl fmt::Display for Denied {
 /// Checks a user name and a password.
 pub trait Authenticator {
     /// The account of `user` and what it gets, if `password` is theirs. `Pending`: ask again
-    /// next turn, with the same arguments; an expensive hash runs elsewhere meanwhile.
+    /// next turn, with the same arguments; an expensive hash runs elsewhere meanwhile. A session
+    /// that ends before it is `Ready` does not ask again.
     fn poll_login(
         &mut self,
         user: &[u8],

@@ -76,7 +76,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.max_upload = grant.max_upload.or(config.max_upload).unwrap_or(u64::MAX);
         self.budget = grant.rate.or(config.rate).map(rate::budget);
         self.wrong_passwords = 0;
-        let read_only = !grant.rights.contains(Rights::WRITE);
+        let read_only = Rights::READ_ONLY.contains(grant.rights);
         Reply::LoggedIn { read_only, welcome: grant.welcome }
     }
 
@@ -103,6 +103,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             accounts.logout(account);
         }
         self.user.clear();
+        self.umask = 0;
         self.rights = None;
         self.directory = PathBuf::default();
     }
@@ -125,7 +126,6 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.facts = Facts::ALL;
         self.algorithm = Algorithm::Sha256;
         self.epsv_all = false;
-        self.umask = 0;
         self.idle_timeout = turn.server.config.idle_timeout;
         self.reply(Reply::READY, turn);
         self.drop_data(turn)

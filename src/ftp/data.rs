@@ -1,6 +1,7 @@
 //! Commands that use the data connection (RFC 959 section 4.1.3), and the course of a transfer.
 
 use core::fmt::Write;
+use core::net::IpAddr;
 use core::task::Poll;
 
 use super::command::{self, Row, Verb, number};
@@ -20,7 +21,7 @@ use crate::service::{Action, Data};
 use crate::storage::{Error, Keep, Kind, Op, Order, Storage};
 
 /// Bytes of the longest name that STOU chooses.
-const UNIQUE_MAX: usize = 36;
+const UNIQUE_MAX: usize = 52;
 
 impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn list(&mut self, argument: &[u8], format: Format, turn: &mut Turn<'_, S>) -> Step {
@@ -158,12 +159,16 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     /// STOU (RFC 959 section 4.1.3): a name of the server's choice, made of the time and the
-    /// client's port: what is stored at the same time has another port.
+    /// client's address and port: no two are the same at the same time.
     pub(super) fn store_unique(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let mut name = heapless::String::<UNIQUE_MAX>::new();
         let (date, micros) = (TimeVal(turn.server.date(turn.now)), turn.now.as_micros());
-        // It fits: 14 digits, 16, and 4.
-        let _ = write!(name, "{date}-{micros:x}-{:x}", self.peer.port());
+        let address = match self.peer.ip() {
+            IpAddr::V4(address) => address.to_bits().into(),
+            IpAddr::V6(address) => address.to_bits() as u64,
+        };
+        // It fits: 14 digits, 12, 16 and 4, and three between them.
+        let _ = write!(name, "{date}-{micros:x}-{address:x}-{:x}", self.peer.port());
         self.store(name.as_bytes(), turn)
     }
 

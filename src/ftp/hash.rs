@@ -14,6 +14,7 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+use super::Server;
 use super::command::{Verb, number};
 use super::range::Range;
 use super::reply::Reply;
@@ -25,6 +26,8 @@ use crate::storage::{Error, Op, Storage};
 
 /// Bytes that one poll hashes at most.
 const BYTES_A_POLL: usize = 16 * 1024;
+/// Bytes that one poll of each session hashes in all, as far as there is a read for each.
+const BYTES_A_TURN: usize = 64 * 1024;
 /// Bytes that are read at once. They are on the stack.
 const BYTES_A_READ: usize = 1024;
 /// Bytes of the longest checksum.
@@ -72,7 +75,7 @@ impl Algorithm {
 }
 
 /// A hash function that has been given a part of its input.
-enum Hasher {
+pub(super) enum Hasher {
     Sha256(Sha256),
     Sha1(Sha1),
     Md5(Md5),
@@ -140,8 +143,8 @@ pub(super) struct Hashing<J> {
     hasher: Hasher,
     /// What of the file was asked for.
     range: Range,
-    /// Whether the reply tells how much of it there was.
-    told: bool,
+    /// Whether the reply tells what range there was of it.
+    with_range: bool,
     /// Bytes hashed so far.
     bytes: u64,
 }
@@ -157,18 +160,20 @@ enum Progress {
 }
 
 impl<J> Hashing<J> {
-    fn new(job: J, algorithm: Algorithm, range: Range, told: bool) -> Self {
+    fn new(job: J, algorithm: Algorithm, range: Range, with_range: bool) -> Self {
         let hasher = Hasher::new(algorithm);
-        Self { job, opened: false, algorithm, hasher, range, told, bytes: 0 }
+        Self { job, opened: false, algorithm, hasher, range, with_range, bytes: 0 }
     }
 
-    /// Lets go of the storage job.
-    pub fn cancel<S: Storage<Job = J>>(self, storage: &mut S) {
-        storage.cancel(self.job);
+    /// Lets go of the storage job; the hash function has got what there was.
+    pub fn end<S: Storage<Job = J>>(self, server: &mut Server<S>) -> Hasher {
+        server.hashing = server.hashing.saturating_sub(1);
+        server.storage.cancel(self.job);
+        self.hasher
     }
 
-    /// Hashes a slice.
-    fn poll<S: Storage<Job = J>>(&mut self, storage: &mut S) -> Progress {
+    /// Hashes a slice of `share` bytes, or of one read.
+    fn poll<S: Storage<Job = J>>(&mut self, storage: &mut S, share: usize) -> Progress {
         if !self.opened {
             match storage.poll_open(&mut self.job) {
                 Poll::Pending => return Progress::Pending,
@@ -180,7 +185,7 @@ impl<J> Hashing<J> {
             }
         }
         let mut hashed = 0;
-        while hashed < BYTES_A_POLL {
+        while hashed == 0 || hashed < share {
             match self.read(storage) {
                 Poll::Pending => return Progress::Pending,
                 Poll::Ready(Err(error)) => return Progress::Over(Err(error)),
@@ -212,7 +217,7 @@ impl<J> Hashing<J> {
     /// Whether `bytes` are too few for a reply: that to HASH tells how many there were, but it
     /// cannot tell of none behind the end of the file.
     fn is_short_of(&self, bytes: u64) -> bool {
-        if self.told {
+        if self.with_range {
             bytes == 0 && self.range.start() > 0
         } else {
             self.range.is_bounded() && bytes < self.range.within(u64::MAX)
@@ -257,9 +262,12 @@ impl<S: Storage, const N: usize> Session<S, N> {
             return step;
         }
         let op = Op::Read { path: self.path.as_path(), offset: range.start() };
-        let told = self.verb == Verb::Hash;
+        let with_range = self.verb == Verb::Hash;
         match turn.start(op) {
-            Ok(job) => self.work = Work::Hash(Hashing::new(job, algorithm, range, told)),
+            Ok(job) => {
+                turn.server.hashing += 1;
+                self.work = Work::Hash(Hashing::new(job, algorithm, range, with_range));
+            }
             Err(error) => return self.refuse(error, turn),
         }
         // So that a poll never hashes more than one slice, however many lines have come.
@@ -269,7 +277,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// Hashes a slice.
     pub(super) fn hash(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let Work::Hash(hashing) = &mut self.work else { return Step::Next };
-        let action = match hashing.poll(&mut turn.server.storage) {
+        let share = BYTES_A_POLL.min(BYTES_A_TURN / turn.server.hashing.max(1));
+        let action = match hashing.poll(&mut turn.server.storage, share) {
             Progress::Over(result) => return self.hash_over(result, turn),
             Progress::Pending => Action::Pending,
             Progress::More => Action::Yield,
@@ -286,19 +295,19 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let work = core::mem::replace(&mut self.work, Work::Command);
         let Work::Hash(hashing) = work else { return Step::Next };
         let (algorithm, bytes) = (hashing.algorithm, hashing.bytes);
-        let (first, last, told) = (hashing.range.start(), hashing.last(), hashing.told);
-        turn.server.storage.cancel(hashing.job);
+        let (first, last, with_range) = (hashing.range.start(), hashing.last(), hashing.with_range);
+        let hasher = hashing.end(turn.server);
         if let Err(error) = result {
             return self.refuse(error, turn);
         }
-        let (sum, path) = (&hashing.hasher.finish(), self.path.seen());
+        let (sum, path) = (&hasher.finish(), self.path.seen());
         info!(
             "{} {} {bytes} bytes: {}",
             self.peer,
             self.verb,
             Escaped(self.path.as_path().as_bytes())
         );
-        let reply = match told {
+        let reply = match with_range {
             true => Reply::Hashed { algorithm, first, last, sum, path },
             false => Reply::Checksum(sum),
         };
@@ -310,7 +319,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// ABOR: the command gets its 426.
     pub(super) fn abort_hash(&mut self, turn: &mut Turn<'_, S>) {
         if let Work::Hash(hashing) = core::mem::replace(&mut self.work, Work::Command) {
-            hashing.cancel(&mut turn.server.storage);
+            hashing.end(turn.server);
         }
         self.done(Reply::aborted("Hash aborted"), turn);
     }

@@ -93,10 +93,10 @@ pub struct Config {
     /// Bytes that one upload may bring; `None`: as many as storage takes. An account may have
     /// a limit of its own.
     pub max_upload: Option<u64>,
-    /// Bytes a second that a session may move over its data connections, if there is a limit.
+    /// Bytes a second, from 1, that a session may move over its data connections, if limited.
     /// An account may have one of its own.
     pub rate: Option<u64>,
-    /// Bytes a second that all sessions together may move, if there is a limit.
+    /// Bytes a second, from 1, that all sessions together may move, if there is a limit.
     pub total_rate: Option<u64>,
     /// How long a session may do nothing, and a transfer stand still.
     pub idle_timeout: Duration,
@@ -161,6 +161,8 @@ struct Server<S> {
     open: usize,
     /// What all sessions together may move, if there is a limit to it.
     budget: Option<Budget>,
+    /// Sessions that compute a checksum.
+    hashing: usize,
     /// When everything must have ended, once the server is told to stop.
     stops_at: Option<Instant>,
 }
@@ -186,7 +188,7 @@ impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
             free = Some(id);
         }
         let budget = config.total_rate.map(rate::budget);
-        let server = Server { storage, config, open: 0, budget, stops_at: None };
+        let server = Server { storage, config, open: 0, budget, hashing: 0, stops_at: None };
         Self { server, accounts, sessions, free, codecs: &mut [] }
     }
 
@@ -204,11 +206,11 @@ impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
 }
 
 impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> {
-    fn open(&mut self, local: SocketAddr, peer: SocketAddr, now: Instant) -> Option<SessionId> {
+    fn open(&mut self, _local: SocketAddr, peer: SocketAddr, now: Instant) -> Option<SessionId> {
         let id = self.free?;
         let session = self.sessions.get_mut(id)?;
         self.free = session.next.take();
-        session.open(local, peer, self.server.config.idle_timeout, now);
+        session.open(peer, self.server.config.idle_timeout, now);
         self.server.open += 1;
         if !self.enrol(id, peer)
             && let Some(session) = self.sessions.get_mut(id)

@@ -21,14 +21,14 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if self.epsv_all {
             return self.reply(Reply::out_of_order("EPSV ALL was said"), turn);
         }
-        if !self.local.is_ipv4() {
+        if !self.peer.is_ipv4() {
             return self.reply(Reply::USE_EPSV, turn);
         }
         self.listen(false, turn)
     }
 
     pub(super) fn epsv(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
-        let ours = protocol(self.local.ip());
+        let ours = protocol(self.peer.ip());
         match argument.trim_ascii() {
             b"" => self.listen(true, turn),
             all if all.eq_ignore_ascii_case(b"ALL") => {

@@ -44,7 +44,6 @@ pub struct Session<S: Storage, const N: usize> {
     pub(super) next: Option<SessionId>,
     /// The first session of the chain whose head is kept here, whoever's this session is.
     pub(super) first: Option<SessionId>,
-    pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
     pub(super) work: Work<S::Job>,
     pub(super) line: Line<N>,
@@ -194,7 +193,6 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
         Self {
             next: None,
             first: None,
-            local: NOBODY,
             peer: NOBODY,
             work: Work::Closing,
             line: Line::default(),
@@ -225,14 +223,8 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
 }
 
 impl<S: Storage, const N: usize> Session<S, N> {
-    pub(super) fn open(
-        &mut self,
-        local: SocketAddr,
-        peer: SocketAddr,
-        idle_timeout: Duration,
-        now: Instant,
-    ) {
-        let fresh = Self { local, peer, idle_timeout, active: now, ..Self::default() };
+    pub(super) fn open(&mut self, peer: SocketAddr, idle_timeout: Duration, now: Instant) {
+        let fresh = Self { peer, idle_timeout, active: now, ..Self::default() };
         *self = Self { first: self.first, work: Work::Greet, ..fresh };
     }
 
@@ -246,7 +238,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.release_codec(codecs);
         match core::mem::replace(&mut self.work, Work::Closing) {
             Work::Single(job, _) | Work::Status(job, _) => server.storage.cancel(job),
-            Work::Hash(hashing) => hashing.cancel(&mut server.storage),
+            Work::Hash(hashing) => drop(hashing.end(server)),
             Work::Transfer(transfer) => {
                 warn!("{} {}: cut off with its session", self.peer, self.verb);
                 transfer.cancel(&mut server.storage);

@@ -262,7 +262,7 @@ fn raise_descriptor_limit() {
 }
 
 fn describe(rights: Rights) -> &'static str {
-    if rights.contains(Rights::WRITE) { "reads and writes" } else { "reads" }
+    if Rights::READ_ONLY.contains(rights) { "reads" } else { "reads and writes" }
 }
 
 /// A locally administered address made of our first IP address: the same at every start, so

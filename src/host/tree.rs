@@ -75,17 +75,11 @@ fn entries<S: Storage>(storage: &mut S, job: &mut S::Job) -> Result<Vec<Found>, 
 }
 
 fn next<S: Storage>(storage: &mut S, job: &mut S::Job) -> Result<Option<Found>, Error> {
-    loop {
-        let Poll::Ready(entry) = storage.poll_entry(job) else { continue };
-        return entry.map(|entry| {
-            entry.map(|Entry { id, kind, size, name, .. }| Found {
-                id,
-                kind,
-                size,
-                name: name.to_vec(),
-            })
-        });
-    }
+    let found = |entry: Entry<'_>| {
+        let Entry { id, kind, size, name, .. } = entry;
+        Found { id, kind, size, name: name.to_vec() }
+    };
+    ready(|| storage.poll_entry(job).map_ok(|entry| entry.map(found)))
 }
 
 fn ready<T>(mut poll: impl FnMut() -> Poll<T>) -> T {

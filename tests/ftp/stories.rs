@@ -646,6 +646,31 @@ fn a_large_file_is_hashed_in_slices() {
     });
 }
 
+/// However many hash, a turn of the network stays short; and those that left do not count.
+#[test]
+fn who_hashes_shares_a_turn_with_the_others() {
+    with_net(Setup { sessions: 16, ..Setup::default() }, |net| {
+        net.ftp.storage().zeros = 200 << 30;
+        let mut clients = [0; 16].map(|_| logged_in(net)).to_vec();
+        for &at in &clients {
+            net.clients[at].control.send(b"HASH zeros\r\n");
+        }
+        net.turns(10);
+        let before = net.ftp.storage().read;
+        net.turns(1);
+        assert_eq!(net.ftp.storage().read - before, 64 * 1024);
+        let last = clients.pop().expect("a client");
+        for at in clients {
+            net.clients[at].control.reset();
+        }
+        net.turns(10);
+        let before = net.ftp.storage().read;
+        net.turns(1);
+        assert_eq!(net.ftp.storage().read - before, SLICE);
+        net.say(last, "ABOR");
+    });
+}
+
 #[test]
 fn sums_of_large_files() {
     with_net(Setup::default(), |net| {
