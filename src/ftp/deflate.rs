@@ -57,14 +57,21 @@ pub struct Codec {
     buffer: [u8; BUFFER],
     start: usize,
     end: usize,
+    stage: Stage,
+}
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing has come yet.
+    Fresh,
+    Running,
     /// All that is to be compressed has come.
-    is_finishing: bool,
-    /// The stream is complete.
-    ended: bool,
-    /// Some of what is to be decompressed has come.
-    has_begun: bool,
+    Finishing,
+    /// It is complete.
+    Ended,
     /// What came was no zlib stream, or not all of one.
-    is_corrupt: bool,
+    Corrupt,
 }
 
 impl Codec {
@@ -77,10 +84,7 @@ impl Codec {
             buffer: [0; BUFFER],
             start: 0,
             end: 0,
-            is_finishing: false,
-            ended: false,
-            has_begun: false,
-            is_corrupt: false,
+            stage: Stage::Fresh,
         }
     }
 
@@ -88,14 +92,12 @@ impl Codec {
     pub(super) fn begin(&mut self, way: Way) {
         self.zlib.begin(way);
         self.way = way;
-        (self.start, self.end) = (0, 0);
-        (self.is_finishing, self.ended) = (false, false);
-        (self.has_begun, self.is_corrupt) = (false, false);
+        (self.start, self.end, self.stage) = (0, 0, Stage::Fresh);
     }
 
     /// Whether what came was no zlib stream, or not all of one.
     pub(super) fn is_corrupt(&self) -> bool {
-        self.is_corrupt
+        self.stage == Stage::Corrupt
     }
 
     fn waiting(&self) -> &[u8] {
@@ -134,17 +136,18 @@ impl<'a> Zipped<'a> {
     fn compress(&mut self) {
         let codec = &mut *self.codec;
         // Each round fills a part of the transmit buffer, or is the last one.
-        while !codec.ended {
+        while codec.stage != Stage::Ended {
+            let is_last = codec.stage == Stage::Finishing;
             let input = codec.buffer.get(codec.start..codec.end).unwrap_or_default();
             let output = self.stream.writable();
-            if output.is_empty() || (input.is_empty() && !codec.is_finishing) {
+            if output.is_empty() || (input.is_empty() && !is_last) {
                 return;
             }
-            let Ok(run) = codec.zlib.run(input, output, codec.is_finishing) else { return };
+            let Ok(run) = codec.zlib.run(input, output, is_last) else { return };
             self.stream.commit(run.given);
             codec.start += run.taken;
-            codec.ended = run.ended;
-            if codec.ended {
+            if run.ended {
+                codec.stage = Stage::Ended;
                 self.stream.finish();
             } else if run.given == 0 {
                 return;
@@ -157,27 +160,29 @@ impl<'a> Zipped<'a> {
         let codec = &mut *self.codec;
         (codec.start, codec.end) = (0, 0);
         // Each round takes something, or is the last one.
-        while codec.end == 0 && !codec.is_corrupt {
-            let is_over = matches!(self.stream.status(), Status::PeerFinished);
+        while codec.end == 0 {
+            let is_over = self.stream.status() == Status::PeerFinished;
             let input = self.stream.readable();
-            if codec.ended {
-                // Nothing may be behind the end.
-                codec.is_corrupt = !input.is_empty();
-                return;
-            }
-            let Ok(run) = codec.zlib.run(input, &mut codec.buffer, false) else {
-                codec.is_corrupt = true;
+            let run = match codec.stage {
+                Stage::Corrupt => return,
+                Stage::Ended if input.is_empty() => return,
+                Stage::Ended => Err(Corrupt),
+                _ => codec.zlib.run(input, &mut codec.buffer, false),
+            };
+            let Ok(Run { taken, given, ended }) = run else {
+                codec.stage = Stage::Corrupt;
                 return;
             };
-            self.stream.consume(run.taken);
-            codec.has_begun |= run.taken > 0;
-            (codec.end, codec.ended) = (run.given, run.ended);
-            if run.taken == 0 && run.given == 0 {
+            self.stream.consume(taken);
+            codec.end = given;
+            codec.stage = match (taken + given, codec.stage) {
+                _ if ended => Stage::Ended,
                 // A client that has nothing to send may send no stream either.
-                codec.ended |= is_over && !codec.has_begun;
-                codec.is_corrupt = is_over && codec.has_begun && !run.ended;
-                return;
-            }
+                (0, Stage::Fresh) if is_over => Stage::Ended,
+                (0, _) if is_over => Stage::Corrupt,
+                (0, _) => return,
+                _ => Stage::Running,
+            };
         }
     }
 }
@@ -194,7 +199,7 @@ impl Stream for Zipped<'_> {
 
     fn writable(&mut self) -> &mut [u8] {
         let codec = &mut *self.codec;
-        if codec.is_finishing {
+        if codec.stage == Stage::Finishing {
             return &mut [];
         }
         codec.buffer.copy_within(codec.start..codec.end, 0);
@@ -208,7 +213,7 @@ impl Stream for Zipped<'_> {
     }
 
     fn room(&self) -> usize {
-        if self.codec.is_finishing {
+        if matches!(self.codec.stage, Stage::Finishing | Stage::Ended) {
             self.stream.room()
         } else {
             BUFFER - self.codec.waiting().len()
@@ -217,7 +222,7 @@ impl Stream for Zipped<'_> {
 
     fn finish(&mut self) {
         if self.compresses() {
-            self.codec.is_finishing = true;
+            self.codec.stage = Stage::Finishing;
             self.advance();
         } else {
             self.stream.finish();
@@ -225,13 +230,13 @@ impl Stream for Zipped<'_> {
     }
 
     fn status(&self) -> Status {
-        match self.stream.status() {
-            Status::Broken => Status::Broken,
-            _ if self.codec.is_corrupt => Status::Broken,
-            // What has come is not all that there was to come.
-            // Not before it is decompressed to its end.
-            Status::PeerFinished if !self.compresses() && !self.codec.ended => Status::Open,
-            status => status,
+        match (self.stream.status(), self.codec.stage) {
+            (_, Stage::Corrupt) => Status::Broken,
+            // Not before all is decompressed.
+            (Status::PeerFinished, stage) if stage != Stage::Ended && !self.compresses() => {
+                Status::Open
+            }
+            (status, _) => status,
         }
     }
 }

@@ -297,7 +297,7 @@ fn help_on(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
 
 fn site_help(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str("SITE knows ")?;
-    for (at, (name, arguments)) in site::SYNTAX.iter().enumerate() {
+    for (at, (_, name, arguments)) in site::TABLE.iter().enumerate() {
         let (comma, space) =
             (if at == 0 { "" } else { ", " }, if arguments.is_empty() { "" } else { " " });
         write!(f, "{comma}{name}{space}{arguments}")?;

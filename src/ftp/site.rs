@@ -14,14 +14,25 @@ use crate::storage::Storage;
 use crate::stream::Stream;
 use crate::time::{Duration, Instant};
 
-/// What SITE knows, with its arguments.
-pub(super) const SYNTAX: [(&str, &str); 6] = [
-    ("CHMOD", "mode path"),
-    ("HELP", ""),
-    ("IDLE", "[seconds]"),
-    ("UMASK", "[mode]"),
-    ("UTIME", "date path"),
-    ("WHO", ""),
+/// What SITE does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Site {
+    Chmod,
+    Help,
+    Idle,
+    Umask,
+    Utime,
+    Who,
+}
+
+/// What SITE knows: names, and their arguments.
+pub(super) const TABLE: [(Site, &str, &str); 6] = [
+    (Site::Chmod, "CHMOD", "mode path"),
+    (Site::Help, "HELP", ""),
+    (Site::Idle, "IDLE", "[seconds]"),
+    (Site::Umask, "UMASK", "[mode]"),
+    (Site::Utime, "UTIME", "date path"),
+    (Site::Who, "WHO", ""),
 ];
 
 /// Sessions that one poll looks at, at most, for SITE WHO.
@@ -30,19 +41,18 @@ const SESSIONS_A_POLL: usize = 64;
 impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn site(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let (name, rest) = split(argument);
-        let row = SYNTAX.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
-        let Some(&(name, arguments)) = row else {
+        let row = TABLE.iter().find(|(_, known, _)| known.as_bytes().eq_ignore_ascii_case(name));
+        let Some(&(site, name, arguments)) = row else {
             return self.reply(Reply::UNSUPPORTED_PARAMETER, turn);
         };
-        let words = rest.and_then(if name == "UTIME" { dated } else { two });
-        match (name, words) {
-            ("HELP", _) => self.reply(Reply::SiteHelp, turn),
-            ("CHMOD", Some((mode, path))) => self.set_mode(mode, path, turn),
-            ("UTIME", Some((date, path))) => self.set_date(date, path, turn),
-            ("IDLE", _) => self.idle_for(rest, turn),
-            ("UMASK", _) => self.mask(rest, turn),
-            ("WHO", _) => self.who(turn),
-            _ => self.reply(Reply::SiteSyntax(name, arguments), turn),
+        match (site, rest.and_then(two), rest.and_then(dated)) {
+            (Site::Chmod, Some((mode, path)), _) => self.set_mode(mode, path, turn),
+            (Site::Utime, _, Some((date, path))) => self.set_date(date, path, turn),
+            (Site::Help, ..) => self.reply(Reply::SiteHelp, turn),
+            (Site::Idle, ..) => self.idle_for(rest, turn),
+            (Site::Umask, ..) => self.mask(rest, turn),
+            (Site::Who, ..) => self.who(turn),
+            (Site::Chmod | Site::Utime, ..) => self.reply(Reply::SiteSyntax(name, arguments), turn),
         }
     }
 
