@@ -195,12 +195,24 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if let Some(step) = self.command_in_transfer(turn) {
             return step;
         }
-        let allowance = match self.allowance(turn) {
-            Ok(allowance) => allowance,
+        let progress = match self.allowance(turn) {
+            Ok(allowance) => self.advance(allowance, turn),
             Err(until) => return self.hold_up(until, turn),
         };
+        match progress {
+            Progress::Opened => self.open_data(turn),
+            Progress::Announce => self.announce_transfer(turn),
+            Progress::Pending => Step::Leave(Action::Pending),
+            Progress::More => Step::Leave(Action::Yield),
+            Progress::Wait => self.wait_for_data(turn),
+            Progress::Over(outcome) => self.transfer_over(outcome, turn),
+        }
+    }
+
+    /// Advances the transfer, by that many bytes at most.
+    fn advance(&mut self, allowance: usize, turn: &mut Turn<'_, S>) -> Progress {
         let date = turn.server.date(turn.now);
-        let Work::Transfer(transfer) = &mut self.work else { return Step::Next };
+        let Work::Transfer(transfer) = &mut self.work else { return Progress::Wait };
         let scene = &mut Scene {
             directory: self.directory.seen(),
             path: &mut self.path,
@@ -223,14 +235,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let moved = transfer.bytes - before;
         transfer.has_left(turn.data.room());
         self.charge(moved, turn);
-        match progress {
-            Progress::Opened => self.open_data(turn),
-            Progress::Announce => self.announce_transfer(turn),
-            Progress::Pending => Step::Leave(Action::Pending),
-            Progress::More => Step::Leave(Action::Yield),
-            Progress::Wait => self.wait_for_data(turn),
-            Progress::Over(outcome) => self.transfer_over(outcome, turn),
-        }
+        progress
     }
 
     /// A line that came during the transfer, if it is one that does not wait for its end. None

@@ -3,15 +3,15 @@
 //! A session is one control connection. It is in one state of work at a time:
 //!
 //! ```text
-//!           +---------- 5xx, 2xx ----------+
-//!           v                              |
-//! Greet -> Command --- a line -------------+--> Closing (221, 421)
-//!  220      ^ ^ ^ ^                        |
-//!           | | | +-- 227, 229 -- Passive <-+ PASV, EPSV: the network picks a port
-//!           | | +---- 230, 530 -- Login <---+ PASS: the authenticator is asked
-//!           | +------ 2xx, 5xx -- Single <--+ MKD, DELE, SIZE, ...: storage is asked
-//!           | +---- 213, 250 -- Hash <----+ HASH, XCRC, ...: a slice at a time
-//!           +-- 226, 4xx -- Transfer <- 150 + RETR, STOR, LIST, ...
+//!           +----------- 5xx, 2xx -----------+
+//!           v                               |
+//! Greet -> Command --- a line --------------+--> Closing (221, 421)
+//!  220     ^ ^ ^ ^ ^                        |
+//!          | | | | +-- 227, 229 -- Passive <+ PASV, EPSV: the network picks a port
+//!          | | | +---- 230, 530 -- Login <--+ PASS: the authenticator is asked
+//!          | | +------ 2xx, 5xx -- Single <-+ MKD, DELE, SIZE, ...: storage is asked
+//!          | +-------- 213, 250 -- Hash <---+ HASH, XCRC, ...: a slice at a time
+//!          +-- 226, 4xx -- Transfer <- 150 -+ RETR, STOR, LIST, ...
 //! ```
 //!
 //! The next line is looked at when the work on the last one is done; during a transfer only

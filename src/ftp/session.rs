@@ -441,7 +441,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.execute(row, argument, turn)
     }
 
-    /// A REST, RANG or RNFR was for the command after it. If that is refused, it is not for the next.
+    /// A REST, RANG or RNFR was for the command after it. If that is refused, it is not for the
+    /// next one.
     fn forget(&mut self) {
         self.restart = Range::WHOLE;
         self.renaming = false;
