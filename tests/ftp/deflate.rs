@@ -7,6 +7,7 @@ use miniz_oxide::inflate::decompress_to_vec_zlib;
 use tinyftp::ftp::Config;
 
 use crate::net::{DATE, Net, Setup, with_net};
+use crate::stories::fetch;
 use crate::transcript::pattern;
 
 const COMPLETE: &str = "226 Transfer complete\r\n";
@@ -27,19 +28,6 @@ fn in_mode_z(net: &mut Net<'_, '_>) -> usize {
     net.log_in(at);
     assert_eq!(net.say(at, "MODE Z"), "200 MODE is Z: deflate\r\n");
     at
-}
-
-/// What came over the data connection of a transfer that is complete.
-fn fetch(net: &mut Net<'_, '_>, at: usize, command: &str) -> Vec<u8> {
-    assert!(net.say(at, command).starts_with("150 "));
-    net.open_data(at);
-    net.settle();
-    let content = net.receive(at);
-    net.clients[at].data_wire().expect("a data connection").acknowledge_fin();
-    net.wake(at);
-    net.settle();
-    assert_eq!(net.clients[at].take_replies(), COMPLETE);
-    content
 }
 
 /// Sends `bytes`, in segments of that length, and FIN; the final reply.

@@ -31,7 +31,7 @@ fn logged_in(net: &mut Net<'_, '_>) -> usize {
 }
 
 /// Fetches with `command`; what came.
-fn fetch(net: &mut Net<'_, '_>, at: usize, command: &str) -> Vec<u8> {
+pub fn fetch(net: &mut Net<'_, '_>, at: usize, command: &str) -> Vec<u8> {
     let (content, reply) = fetch_anyhow(net, at, command);
     assert_eq!(reply, "226 Transfer complete\r\n");
     content
