@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use super::address::{self, AddressError, protocol};
-use super::command::number;
+use super::command::{self, Verb, number};
 use super::deflate::{self, Codec};
 use super::facts::Facts;
 use super::hash::Algorithm;
@@ -169,22 +169,24 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.reply(Reply::Features { facts, algorithm, deflate }, turn)
     }
 
-    /// OPTS (RFC 2389). Names are UTF-8 whatever the client says (RFC 2640), and clients that
-    /// say it want to hear that it is so.
+    /// OPTS (RFC 2389 section 4): a verb of the table, and options for it. UTF8 is no verb; names
+    /// are UTF-8 whatever the client says (RFC 2640), and it wants to hear that it is so.
     pub(super) fn options(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let mut words = argument.trim_ascii().splitn(2, |&b| b == b' ');
         let (name, options) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let reply = if name.eq_ignore_ascii_case(b"UTF8") || name.eq_ignore_ascii_case(b"UTF-8") {
-            Reply::ok("Names are UTF-8")
-        } else if name.eq_ignore_ascii_case(b"MLST") {
-            self.facts = Facts::parse(options.trim_ascii());
-            Reply::Selected(self.facts)
-        } else if name.eq_ignore_ascii_case(b"HASH") {
-            self.select_algorithm(options.trim_ascii())
-        } else if name.eq_ignore_ascii_case(b"MODE") && !turn.codecs.is_empty() {
-            self.select_level(options.trim_ascii())
-        } else {
-            Reply::bad_argument("There is no such option")
+        let options = options.trim_ascii();
+        let reply = match command::find(name).map(|row| row.verb) {
+            Some(Verb::Mlst) => {
+                self.facts = Facts::parse(options);
+                Reply::Selected(self.facts)
+            }
+            Some(Verb::Hash) => self.select_algorithm(options),
+            Some(Verb::Mode) if !turn.codecs.is_empty() => self.select_level(options),
+            Some(_) => Reply::bad_argument("That command has no options"),
+            None if name.eq_ignore_ascii_case(b"UTF8") || name.eq_ignore_ascii_case(b"UTF-8") => {
+                Reply::ok("Names are UTF-8")
+            }
+            None => Reply::bad_argument("There is no such command"),
         };
         self.reply(reply, turn)
     }

@@ -1,5 +1,6 @@
 //! What does not fit a transcript: several clients, long inputs, every byte of a session.
 
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use miniz_oxide::inflate::decompress_to_vec_zlib;
@@ -739,4 +740,37 @@ fn uploads_at_every_cut() {
             });
         }
     }
+}
+
+/// A verb without a transcript has not been thought through.
+#[test]
+fn every_verb_has_its_transcripts_good_and_bad() {
+    let (mut good, mut bad) = (HashSet::new(), HashSet::new());
+    for entry in std::fs::read_dir("tests/transcripts").expect("the transcripts") {
+        let text = std::fs::read_to_string(entry.expect("a transcript").path()).expect("text");
+        let mut unanswered = VecDeque::new();
+        for line in text.lines() {
+            if let Some(command) = line.strip_prefix("C: ") {
+                let verb = command.split(' ').next().unwrap_or_default();
+                unanswered.push_back(verb.to_ascii_uppercase());
+            } else if let [b'S', b':', b' ', class @ b'2'..=b'5', _, _, b' ', ..] = line.as_bytes()
+                && let Some(verb) = unanswered.pop_front()
+            {
+                if *class < b'4' {
+                    good.insert(verb)
+                } else {
+                    bad.insert(verb)
+                };
+            }
+        }
+    }
+    with_net(Setup::default(), |net| {
+        let at = greeted(net);
+        let unsupported = ["AUTH", "PBSZ", "PROT", "SMNT"];
+        for verb in verbs(net, at) {
+            assert!(good.contains(&verb) || unsupported.contains(&&*verb), "{verb} is never done");
+            // NOOP takes anything.
+            assert!(bad.contains(&verb) || verb == "NOOP", "{verb} is never refused");
+        }
+    });
 }
