@@ -118,6 +118,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    abandoned
     abor
     abor_synch
     abor_synch_behind_line

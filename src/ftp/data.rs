@@ -14,12 +14,16 @@ use super::listing::Listing;
 use super::range::Range;
 use super::reply::{DataFault, Reply};
 use super::session::{DataPort, Session, Step, Then, Turn, Work};
-use super::transfer::{Direction, Outcome, Progress, Scene, Transfer};
+use super::transfer::{BYTES_A_POLL, Direction, Outcome, Progress, Scene, Transfer};
 use crate::auth::Rights;
 use crate::log::Escaped;
 use crate::service::{Action, Data};
 use crate::storage::{Error, Keep, Kind, Op, Order, Storage};
+use crate::stream::Status;
+use crate::time::{Duration, Instant};
 
+/// How long it is read on after an upload was refused.
+const DISCARD: Duration = Duration::from_secs(2);
 /// Bytes of the longest name that STOU chooses.
 const UNIQUE_MAX: usize = 52;
 
@@ -195,6 +199,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if let Some(step) = self.command_in_transfer(turn) {
             return step;
         }
+        if self.is_abandoned(turn) {
+            let reply = Reply::aborted("The control connection was closed, upload aborted");
+            self.end_transfer(reply, turn);
+            return self.drop_data(turn);
+        }
         let progress = match self.allowance(turn) {
             Ok(allowance) => self.advance(allowance, turn),
             Err(until) => return self.hold_up(until, turn),
@@ -323,8 +332,52 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Outcome::Broken => Reply::aborted("The data connection broke, transfer aborted"),
             Outcome::Stalled => Reply::aborted("The data connection stalled, transfer aborted"),
         };
+        let is_refused = matches!(outcome, Outcome::Storage(_) | Outcome::TooLarge);
+        let is_upload = matches!(&self.work, Work::Transfer(transfer) if transfer.is_upload());
         self.end_transfer(reply, turn);
+        match turn.data {
+            Data::Open(_) if is_upload && is_refused => {
+                self.work = Work::Discard(turn.now + DISCARD);
+                Step::Next
+            }
+            _ => self.drop_data(turn),
+        }
+    }
+
+    /// Reads on after an upload was refused: most clients read the reply only when they have
+    /// sent everything, and a reset would keep it from them.
+    pub(super) fn discard(&mut self, until: Instant, turn: &mut Turn<'_, S>) -> Step {
+        let has_heard = self.line.receive(turn.control) != Received::Part;
+        let is_gone = turn.control.status() == Status::PeerFinished;
+        let mut left = BYTES_A_POLL;
+        if let Data::Open(stream) = &mut turn.data
+            && !(has_heard || is_gone || turn.now >= until)
+        {
+            // Looked at before the bytes: FIN is only reported with all bytes readable.
+            let status = stream.status();
+            while left > 0 && !stream.readable().is_empty() {
+                let taken = stream.readable().len().min(left);
+                stream.consume(taken);
+                left -= taken;
+            }
+            match status {
+                Status::Open if left == 0 => return Step::Leave(Action::Yield),
+                Status::Open => return Step::Leave(Action::Wait(Some(until))),
+                Status::PeerFinished if left == 0 => return Step::Leave(Action::Yield),
+                Status::PeerFinished => stream.finish(),
+                _ => {}
+            }
+        }
+        self.work = Work::Command;
         self.drop_data(turn)
+    }
+
+    /// Whether the client has gone in the middle of an upload, without a QUIT: that has the effect
+    /// of an ABOR (RFC 959 section 4.1.1), whatever came over the data connection.
+    fn is_abandoned(&mut self, turn: &mut Turn<'_, S>) -> bool {
+        turn.control.status() == Status::PeerFinished
+            && matches!(&self.work, Work::Transfer(transfer) if transfer.is_upload())
+            && self.line.receive(turn.control) == Received::Part
     }
 
     /// Whether MODE Z got something else than a whole zlib stream.

@@ -113,6 +113,8 @@ pub(super) enum Work<J> {
     Hash(Hashing<J>),
     /// Moves data.
     Transfer(Transfer<J>),
+    /// Throws away what still comes of an upload that has failed, until then at the latest.
+    Discard(Instant),
     /// The last reply is said.
     Closing,
 }
@@ -326,6 +328,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Work::Who(_) => Step::Leave(Action::Yield),
             Work::Hash(..) => self.hash(turn),
             Work::Transfer(..) => self.transfer(turn),
+            Work::Discard(until) => self.discard(until, turn),
             Work::Closing => Step::Leave(Action::Close),
         }
     }

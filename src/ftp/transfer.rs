@@ -143,6 +143,11 @@ impl<J> Transfer<J> {
         matches!(self.stage, Stage::Opening | Stage::Asking)
     }
 
+    /// Whether it stores what the client sends.
+    pub fn is_upload(&self) -> bool {
+        matches!(self.direction, Direction::Store(_))
+    }
+
     /// Whether it moves bytes, so that limits to the rate hold it up.
     pub fn is_moving(&self) -> bool {
         self.stage == Stage::Moving
