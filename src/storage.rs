@@ -162,7 +162,10 @@ pub enum Kind {
     File,
     /// A directory.
     Directory,
-    /// Anything else: a symbolic link that leads nowhere, a device, a socket.
+    /// A symbolic link that leads nowhere, or up again to a directory that it is in: whoever goes
+    /// through a tree must not follow it. Any other link is shown as what it leads to.
+    Link,
+    /// Anything else: a device, a socket.
     Other,
 }
 

@@ -80,6 +80,7 @@ fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "file",
         Kind::Directory => "dir",
+        Kind::Link => "OS.unix=slink",
         Kind::Other => "OS.unix=other",
     }
 }
@@ -103,7 +104,7 @@ fn write_permissions(kind: Kind, rights: Rights, out: &mut impl Write) -> fmt::R
             ('m', Rights::MAKE_DIRECTORY),
             ('p', Rights::DELETE),
         ],
-        Kind::Other => &[('d', Rights::DELETE), ('f', Rights::RENAME)],
+        Kind::Link | Kind::Other => &[('d', Rights::DELETE), ('f', Rights::RENAME)],
     };
     out.write_str("perm=")?;
     for &(letter, needed) in letters {

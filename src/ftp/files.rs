@@ -188,7 +188,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
                 Step::Next
             }
             // RFC 3659 section 7.2.1.
-            (Then::List(Format::Machine(..), _), Kind::File | Kind::Other) => {
+            (Then::List(Format::Machine(..), _), Kind::File | Kind::Link | Kind::Other) => {
                 self.reject(Reply::bad_argument("MLSD lists directories only"), turn)
             }
             (Then::List(format, options), kind) => self.start_list(format, options, kind, turn),

@@ -82,7 +82,8 @@ fn columns(line: &mut Line, entry: &Entry<'_>, now: Timestamp) -> fmt::Result {
     let (kind, mode) = match entry.kind {
         Kind::File => ('-', entry.mode.unwrap_or(0o644)),
         Kind::Directory => ('d', entry.mode.unwrap_or(0o755)),
-        Kind::Other => ('-', entry.mode.unwrap_or(0)),
+        Kind::Link => ('l', 0o777),
+        Kind::Other => ('s', entry.mode.unwrap_or(0)),
     };
     line.write_char(kind)?;
     for (shift, letter) in (0..9).rev().zip("rwxrwxrwx".chars()) {

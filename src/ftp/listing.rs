@@ -147,6 +147,13 @@ impl Listing {
             {
                 Step::Next
             }
+            // There are clients that take a line with a type of the system's own for an error.
+            Poll::Ready(Ok(Some(entry)))
+                if matches!(self.format, Format::Machine(..))
+                    && matches!(entry.kind, Kind::Link | Kind::Other) =>
+            {
+                Step::Next
+            }
             Poll::Ready(Ok(Some(_))) if !self.may_have_more() => Step::End,
             Poll::Ready(Ok(Some(mut entry))) => {
                 if self.is_root {

@@ -152,7 +152,7 @@ impl Disk {
         match kind(&stat) {
             Kind::File => Ok((file, size(&stat))),
             Kind::Directory => Err(Errno::ISDIR),
-            Kind::Other => Err(Errno::ACCESS),
+            Kind::Link | Kind::Other => Err(Errno::ACCESS),
         }
     }
 
@@ -196,7 +196,7 @@ impl Disk {
         match kind(&old) {
             Kind::File => Ok(Some(Mode::from_raw_mode(old.st_mode & 0o777))),
             Kind::Directory => Err(Errno::ISDIR),
-            Kind::Other => Err(Errno::ACCESS),
+            Kind::Link | Kind::Other => Err(Errno::ACCESS),
         }
     }
 
@@ -226,23 +226,26 @@ impl Disk {
 
     fn show(&self, path: Path<'_>) -> Result<State, Errno> {
         let (name, stat) = match self.place(path)? {
-            Some((directory, name)) => (name.to_vec(), self.stat(directory, name, path)?),
+            Some((directory, name)) => (name.to_vec(), self.stat(directory, name, path)?.1),
             None => (Vec::new(), rustix::fs::fstat(&self.root)?),
         };
         Ok(State::Show { name, stat: Some(stat) })
     }
 
-    /// What is at `path`, which is `name` in `directory`: for a symbolic link, what it leads
+    /// What is at `path`, which is `name` in `directory`, and for a symbolic link what it leads
     /// to, unless that is nowhere or outside.
-    fn stat(&self, directory: impl AsFd, name: &[u8], path: Path<'_>) -> Result<Stat, Errno> {
+    fn stat(
+        &self,
+        directory: impl AsFd,
+        name: &[u8],
+        path: Path<'_>,
+    ) -> Result<(Stat, Stat), Errno> {
         let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         if file_type(&stat) != FileType::Symlink {
-            return Ok(stat);
+            return Ok((stat, stat));
         }
-        match self.resolve(path, OFlags::PATH) {
-            Ok(target) => rustix::fs::fstat(target),
-            Err(_) => Ok(stat),
-        }
+        let target = self.resolve(path, OFlags::PATH).and_then(rustix::fs::fstat);
+        Ok((stat, target.unwrap_or(stat)))
     }
 
     fn make_directory(&self, path: Path<'_>, mode: u16) -> Result<(), Errno> {
@@ -486,6 +489,7 @@ fn kind(stat: &Stat) -> Kind {
     match file_type(stat) {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Link,
         _ => Kind::Other,
     }
 }

@@ -118,7 +118,7 @@ fn no_link_leads_out() {
             assert_eq!(begin_write(disk, link, keep).err(), Some(Error::Denied), "{link}");
         }
         let entry = show(disk, link).unwrap();
-        assert_eq!((entry.kind, entry.size), (Kind::Other, 0), "{link}");
+        assert_eq!((entry.kind, entry.size), (Kind::Link, 0), "{link}");
     }
     place.expect_untouched();
 }
@@ -185,13 +185,40 @@ fn links_that_stay_inside_work() {
     let expected: [(&[u8], _); 4] = [
         (b"dir", (Kind::Directory, 0)),
         (b"file", (Kind::File, 4)),
-        (b"loop", (Kind::Other, 0)),
-        (b"nothing", (Kind::Other, 0)),
+        (b"loop", (Kind::Link, 0)),
+        (b"nothing", (Kind::Link, 0)),
     ];
     assert_eq!(kinds, expected.into());
     for entry in &listed {
         assert_eq!(show(disk, &[b"/links/", &entry.name[..]].concat()).as_ref(), Ok(entry));
     }
+}
+
+/// A client that follows it would go down for ever.
+#[test]
+fn a_link_that_leads_up_again_is_shown_as_a_link() {
+    let place = Place::new();
+    let root = place.root();
+    fs::create_dir_all(root.join("a/b")).unwrap();
+    fs::create_dir(root.join("other")).unwrap();
+    for (target, link) in
+        [(".", "here"), ("../..", "a/b/up"), ("../other", "a/side"), ("../a", "other/back")]
+    {
+        symlink(target, root.join(link)).unwrap();
+    }
+    let disk = &mut place.disk();
+    let mut kind = |directory: &str, name: &str| {
+        let listed = list(disk, directory).unwrap();
+        listed.iter().find(|entry| entry.name == name.as_bytes()).unwrap().kind
+    };
+    assert_eq!(kind("/", "here"), Kind::Link);
+    assert_eq!(kind("/a/b", "up"), Kind::Link);
+    // It leads aside, and from there back: which is up only for those who came that way.
+    assert_eq!(kind("/a", "side"), Kind::Directory);
+    assert_eq!(kind("/other", "back"), Kind::Directory);
+    assert_eq!(kind("/a/side", "back"), Kind::Link);
+    // Who asks for the link by name means what it leads to.
+    assert_eq!(show(disk, "/here").unwrap().kind, Kind::Directory);
 }
 
 /// What a recursive listing goes down to: no link, so that it comes to an end.
@@ -467,7 +494,7 @@ fn no_link_leads_out_of_a_jail() {
         kinds.push((String::from_utf8(entry.name).unwrap(), entry.kind));
     }
     disk.cancel(job);
-    let names = ["dir", "file", "later"].map(|name| (name.to_owned(), Kind::Other));
+    let names = ["dir", "file", "later"].map(|name| (name.to_owned(), Kind::Link));
     assert!(names.iter().all(|shown| kinds.contains(shown)), "{kinds:?}");
 }
 

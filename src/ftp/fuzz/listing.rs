@@ -290,7 +290,7 @@ fn entry<'a>(numbers: &[u8], name: &'a [u8]) -> Entry<'a> {
     let (kind, mode) = (bytes(from(24)) >> 56, bytes(from(25)) >> 48);
     Entry {
         name,
-        kind: [Kind::File, Kind::Directory, Kind::Other][(kind % 3) as usize],
+        kind: [Kind::File, Kind::Directory, Kind::Link, Kind::Other][(kind % 4) as usize],
         size: bytes(from(16)),
         modified: Timestamp(bytes(numbers)),
         mode: (mode <= 0o777).then_some(mode as u16),

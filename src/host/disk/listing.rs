@@ -4,10 +4,10 @@ use std::task::Poll;
 
 use rustix::fs::{AtFlags, Dir, DirEntry, FileType, OFlags, Stat};
 use rustix::io::Errno;
-use tinyftp::storage::{By, Entry, Error, Order, Path};
+use tinyftp::storage::{By, Entry, Error, Kind, Order, Path};
 
 use super::sorted::Sorted;
-use super::{Disk, State, entry, file_type, is_temporary, outcome};
+use super::{Disk, State, entry, file_type, is_temporary, kind, outcome};
 
 /// Entries that one poll looks at, at most.
 const LOOK_ENTRIES: usize = 64;
@@ -146,8 +146,29 @@ impl Disk {
         let path = path.in_jail(jail);
         match self.stat(listing.directory.fd()?, &listing.name, path) {
             Err(Errno::NOENT | Errno::ACCESS | Errno::PERM) => Ok(None),
-            stat => stat.map(Some),
+            Err(error) => Err(error),
+            Ok((link, target))
+                if file_type(&link) == FileType::Symlink
+                    && kind(&target) == Kind::Directory
+                    && self.is_around(&target, path) =>
+            {
+                Ok(Some(link))
+            }
+            Ok((_, target)) => Ok(Some(target)),
         }
+    }
+
+    /// Whether a directory is one of those that a path goes through. A client that went down such
+    /// a link would never come to an end.
+    fn is_around(&self, directory: &Stat, path: Path<'_>) -> bool {
+        let is_it = |path| {
+            let found = self.resolve(path, OFlags::PATH).and_then(rustix::fs::fstat);
+            found.is_ok_and(|stat| {
+                (stat.st_dev, stat.st_ino) == (directory.st_dev, directory.st_ino)
+            })
+        };
+        std::iter::successors(path.parent(), |(parent, _)| parent.parent())
+            .any(|(parent, _)| is_it(parent))
     }
 }
 
