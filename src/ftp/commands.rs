@@ -68,7 +68,7 @@ fn constant(verb: Verb, argument: &[u8]) -> Reply<'static> {
         Verb::Noop => Reply::ok("OK"),
         Verb::Syst => Reply::SYSTEM,
         Verb::Help if argument.is_empty() => Reply::Help,
-        Verb::Help => command::find(argument).map_or(Reply::UNKNOWN, Reply::HelpOn),
+        Verb::Help => help(argument),
         Verb::Clnt => Reply::ok("Good to know"),
         Verb::Csid => Reply::ok(concat!("Name=tinyftp; Version=", env!("CARGO_PKG_VERSION"), ";")),
         Verb::Lang => language(argument),
@@ -78,6 +78,16 @@ fn constant(verb: Verb, argument: &[u8]) -> Reply<'static> {
         Verb::Allo => Reply::bad_argument("ALLO takes a number of bytes"),
         Verb::Stru => structure(argument),
         _ => Reply::UNSUPPORTED,
+    }
+}
+
+/// HELP with an argument: of its first word.
+fn help(argument: &[u8]) -> Reply<'static> {
+    let name = argument.split(|&b| b == b' ').next().unwrap_or_default();
+    match command::find(name) {
+        Some(row) if row.verb == Verb::Site => Reply::SiteHelp,
+        Some(row) => Reply::HelpOn(row),
+        None => Reply::UNKNOWN,
     }
 }
 

@@ -410,9 +410,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
             // The name comes last, so that none can look like more of the line.
             let path = Escaped(self.path.as_path().as_bytes());
             let seconds = turn.now.since(transfer.started).as_secs_f32();
-            let rate = bytes as f32 / seconds.max(1e-6) / 1e3;
+            let rate = bytes as f32 / seconds.max(1e-6) / 1e6;
             if reply.code() < 400 {
-                info!("{peer} {verb} {bytes} bytes in {seconds:.3} s, {rate:.1} kB/s: {path}");
+                info!("{peer} {verb} {bytes} bytes in {seconds:.3} s, {rate:.1} MB/s: {path}");
             } else {
                 warn!("{peer} {verb} {reply}, after {bytes} bytes: {path}");
             }

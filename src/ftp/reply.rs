@@ -255,9 +255,8 @@ impl fmt::Display for Reply<'_> {
             Reply::SiteSyntax(name, arguments) => write!(f, "Syntax: SITE {name} {arguments}"),
             Reply::UseProtocol(n) => write!(f, "Network protocol not supported, use ({n})"),
             Reply::UploadTooLarge { max } => write!(f, "An upload has at most {max} bytes here"),
-            Reply::Directory(path) | Reply::Made(path) => {
-                write!(f, "{}", Escaped(path.as_bytes()))
-            }
+            Reply::Directory(_) => f.write_str("Current directory"),
+            Reply::Made(_) => f.write_str("Created"),
             Reply::Features { .. } | Reply::Help | Reply::Entry(..) => f.write_str("End"),
         }
     }
@@ -290,8 +289,9 @@ fn help_on(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
     match (row.verb, row.argument) {
         (Verb::Unsupported, _) => write!(f, "{name} is not implemented"),
         (_, Argument::Absent) => write!(f, "Syntax: {name}"),
-        (_, Argument::Optional(what)) => write!(f, "Syntax: {name} [{what}]"),
-        (_, Argument::Required(what)) => write!(f, "Syntax: {name} {what}"),
+        (_, Argument::Optional(what) | Argument::Required(what)) => {
+            write!(f, "Syntax: {name} {what}")
+        }
     }
 }
 
