@@ -4,6 +4,7 @@ import ftplib
 import hashlib
 import io
 import stat
+import subprocess
 import time
 import zlib
 
@@ -91,6 +92,41 @@ def rate(_):
         admin.delete("file")
 
 
+def told_why(lab):
+    """Clients that read the reply only when they have sent everything: 100 MiB of 2 MiB."""
+    ftp = f"ftp://anna:secret@{SERVER}/"
+    script = f"set net:max-retries 1; set net:timeout 10; open {ftp}; put {lab.large}"
+    for command in [["curl", "-sSv", "-T", lab.large, ftp], ["lftp", "-c", script]]:
+        done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=lab.seconds_left())
+        said = done.stdout + done.stderr
+        check(done.returncode != 0 and "552 An upload has at most" in said, said)
+        check("reset by peer" not in said, said)
+
+
+def killed(lab):
+    """What a client has sent that is gone is not the file, and the old one stays."""
+    (lab.root / "inc").mkdir()
+    (lab.root / "inc").chmod(0o777)
+    (lab.root / "inc/file").write_bytes(b"old")
+    command = ["curl", "-s", "--limit-rate", "4M", "-T", str(lab.large),
+               f"ftp://{USER}:{PASSWORD}@{SERVER}/inc/file"]
+    client = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    time.sleep(0.5)
+    client.kill()
+    client.wait()
+    until(lambda: "upload aborted" in lab.log_since_mark(), "no upload was aborted")
+    check((lab.root / "inc/file").read_bytes() == b"old", "half a file took its place")
+    check(len(list((lab.root / "inc").iterdir())) == 1, "something is left of it")
+
+
+def until(happens, message):
+    deadline = time.monotonic() + 5
+    while not happens():
+        check(time.monotonic() < deadline, message)
+        time.sleep(0.05)
+
+
 def umask(lab):
     with log_in(USER, PASSWORD) as ftp:
         ftp.sendcmd("SITE UMASK 077")
@@ -142,6 +178,8 @@ CASES = [
     ("limits", "limits", "ftplib", "upload size and quota", upload_and_quota),
     ("limits", "limits", "ftplib", "sessions of an account and of an address", sessions),
     ("limits", "limits", "ftplib", "rate", rate),
+    ("limits", "limits", "curl", "a refused upload is told why", told_why),
+    ("files", "limits", "curl", "killed in mid-upload", killed),
     ("files", "limits", "ftplib", "modes of new files", umask),
     ("files", "limits", "ftplib", "checksums", checksums),
     ("files", "limits", "lftp", "MODE Z", deflate),
