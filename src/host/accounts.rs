@@ -1,5 +1,7 @@
 //! Who may log in: from the command line, and from a file.
 
+use std::fs::File as HostFile;
+use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::Path as FilePath;
 
@@ -15,6 +17,9 @@ const ANONYMOUS: &str = "anonymous";
 
 /// Bytes of the longest root of an account: the paths below it need room too.
 const ROOT_MAX: usize = 255;
+
+/// Bytes of the largest file of accounts.
+const FILE_MAX: u64 = 1 << 20;
 
 /// Rights by name.
 const RIGHTS: [(&str, Rights); 8] = [
@@ -109,13 +114,14 @@ fn right(name: &str) -> Result<Rights, String> {
 }
 
 impl User {
-    /// The account of `--user NAME:PASSWORD[:ro]`.
+    /// The account of `--user NAME:PASSWORD[:ro|:rw]`.
     pub fn from_option(text: &str) -> Result<Self, String> {
-        let expected = "expected NAME:PASSWORD or NAME:PASSWORD:ro";
+        let expected = "expected NAME:PASSWORD, and :ro or :rw behind it if you like";
         let (name, rest) = text.split_once(':').ok_or(expected)?;
-        let (password, rights) = match rest.strip_suffix(":ro") {
-            Some(password) => (password, Rights::READ_ONLY),
-            None => (rest, Rights::ALL),
+        let (password, rights) = match rest.rsplit_once(':') {
+            Some((password, "ro")) => (password, Rights::READ_ONLY),
+            Some((password, "rw")) => (password, Rights::ALL),
+            _ => (rest, Rights::ALL),
         };
         if password.is_empty() {
             return Err(expected.into());
@@ -138,16 +144,23 @@ impl User {
         if self.name.len() > USER_MAX {
             return Err(format!("a name has at most {USER_MAX} bytes"));
         }
+        if self.name.chars().any(char::is_control) {
+            return Err(format!("the name {:?} has a control character", self.name));
+        }
         match (&self.password, self.is_anonymous()) {
             (None, false) => return Err(format!("{} needs a password", self.name)),
             (Some(_), true) => return Err(format!("{ANONYMOUS} has no password: any will do")),
+            (Some(Password(password)), _) if password.contains(['\r', '\n', '\0']) => {
+                return Err(format!("the password of {} has an end of line or a NUL", self.name));
+            }
             _ => {}
         }
         if self.root().len() > ROOT_MAX {
             return Err(format!("the root of {} has more than {ROOT_MAX} bytes", self.name));
         }
         if self.root.as_ref().is_some_and(|root| Path::new(root.as_bytes()).is_none()) {
-            return Err(format!("the root of {} is no path such as /home/anna", self.name));
+            let expected = "must begin with / and have no . or .. in it, such as /home/anna";
+            return Err(format!("the root of {} {expected}", self.name));
         }
         // Each line goes out with a code and an end.
         let told: usize = self.welcome.lines().map(|line| line.len() + 6).sum();
@@ -189,9 +202,23 @@ impl User {
 
 /// Reads a file of accounts; what is wrong with it in one line, and never with a password.
 pub fn read(path: &FilePath) -> Result<Vec<User>, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    parse(&text).map_err(|error| format!("{}: {error}", path.display()))
+    let text =
+        read_text(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let users = parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    // Without any account the server would be open to everybody, which nobody means by a file.
+    if users.is_empty() {
+        return Err(format!("{} has no [[account]]", path.display()));
+    }
+    Ok(users)
+}
+
+fn read_text(path: &FilePath) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    HostFile::open(path)?.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_MAX {
+        return Err(io::Error::other(format!("it has more than {FILE_MAX} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not in UTF-8"))
 }
 
 fn parse(text: &str) -> Result<Vec<User>, String> {
@@ -230,10 +257,28 @@ mod tests {
         let with = |password: &str, rights| Ok((Some(Password(password.into())), rights));
         assert_eq!(user("anna:secret"), with("secret", Rights::ALL));
         assert_eq!(user("anna:secret:ro"), with("secret", Rights::READ_ONLY));
+        assert_eq!(user("anna:secret:rw"), with("secret", Rights::ALL));
+        assert_eq!(user("anna:secret:ro:rw"), with("secret:ro", Rights::ALL));
         assert_eq!(user("anna:se:cret"), with("se:cret", Rights::ALL));
-        for bad in ["anna", ":secret", "anna:", "anna::ro", "anonymous:x"] {
+        for bad in ["anna", ":secret", "anna:", "anna::ro", "anna::rw", "anonymous:x"] {
             assert!(user(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_no_client_can_type() {
+        for bad in ["an\nna:secret", "anna\x1b[2J:secret", "anna:sec\nret", "anna:s\r", "anna:\0s"]
+        {
+            let error = User::from_option(bad).unwrap_err();
+            assert!(!error.contains(char::is_control) && !error.contains("sec"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_has_accounts_and_an_end() {
+        let error = |path: &str| read(FilePath::new(path)).unwrap_err();
+        assert_eq!(error("/dev/null"), "/dev/null has no [[account]]");
+        assert_eq!(error("/dev/zero"), "/dev/zero cannot be read: it has more than 1048576 bytes");
     }
 
     #[test]
@@ -278,7 +323,10 @@ Anna'''
             let text = format!("[[account]]\nname = 'a'\npassword = 'secret'\n{text}");
             parse(&text).unwrap_err()
         };
-        assert!(error("root = 'home'").contains("the root of a is no path"));
+        for root in ["home", "/home/../a", "/./a", ""] {
+            let error = error(&format!("root = '{root}'"));
+            assert!(error.starts_with("the root of a must begin with /"), "{root}: {error}");
+        }
         assert!(error("rights = ['raed']").starts_with("line 4: there is no right raed"));
         assert!(error("colour = 1").starts_with("line 4: unknown field `colour`"));
         assert!(error("quota = '1X'").starts_with("line 4: expected a number of bytes"));
