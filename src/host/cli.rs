@@ -1,9 +1,12 @@
 //! The command line.
 
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 use log::LevelFilter;
 use smoltcp::wire::IpCidr;
@@ -20,7 +23,7 @@ use super::size::Size;
 #[command(version)]
 pub struct Options {
     /// TAP device to serve on
-    #[arg(long, value_name = "DEVICE", default_value = "tap0")]
+    #[arg(long, value_name = "DEVICE", default_value = "tap0", value_parser = device)]
     pub tap: String,
 
     /// Own address with the prefix of its network; may be repeated, IPv4 and IPv6
@@ -38,7 +41,7 @@ pub struct Options {
 
     /// Account, read-only with :ro; may be repeated
     // Read in a second step: clap would print a bad one, and with it a password.
-    #[arg(long = "user", value_name = "NAME:PASSWORD[:ro]")]
+    #[arg(long = "user", value_name = "NAME:PASSWORD[:ro|:rw]")]
     user: Vec<String>,
 
     /// File with accounts that have limits of their own, in TOML (see README)
@@ -54,11 +57,11 @@ pub struct Options {
     pub anonymous: Option<Anonymous>,
 
     /// Control port of FTP, 0 for none
-    #[arg(long, value_name = "PORT", default_value_t = 21)]
+    #[arg(long, value_name = "PORT", default_value_t = 21, value_parser = number(0, u16::MAX))]
     pub ftp_port: u16,
 
     /// Port of echo, 0 for none
-    #[arg(long, value_name = "PORT", default_value_t = 7)]
+    #[arg(long, value_name = "PORT", default_value_t = 7, value_parser = number(0, u16::MAX))]
     pub echo_port: u16,
 
     /// Ports for data connections that clients open
@@ -71,14 +74,14 @@ pub struct Options {
 
     /// FTP sessions at once; one more gets 421
     #[arg(long, value_name = "N", default_value_t = 1024,
-          value_parser = clap::value_parser!(u16).range(1..=30_000))]
+          value_parser = number(1, 30_000u16))]
     pub max_sessions: u16,
 
     /// FTP sessions of one address at once; one more gets 421
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number(1, u16::MAX))]
     pub max_per_address: Option<u16>,
 
-    /// Bytes that one upload may bring, such as 10M
+    /// Bytes that one upload may bring, such as 10M; K, M, G, T mean 1024, 1024^2, and so on
     #[arg(long, value_name = "BYTES")]
     pub max_upload: Option<Size>,
 
@@ -96,19 +99,19 @@ pub struct Options {
 
     /// Data connections at once
     #[arg(long, value_name = "N", default_value_t = 64,
-          value_parser = clap::value_parser!(u16).range(1..=1024))]
+          value_parser = number(1, 1024u16))]
     pub max_transfers: u16,
 
     /// FTP sessions that may compress their transfers at once (MODE Z)
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = number(0, u8::MAX))]
     pub max_compressed: u8,
 
     /// Seconds until an idle session or a stalled transfer is closed
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub idle_timeout: Duration,
 
-    /// What is logged: off, error, warn, info, debug
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    /// What is logged
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level())]
     pub log_level: LevelFilter,
 }
 
@@ -177,6 +180,15 @@ fn one_line(message: &str) -> String {
     format!("{} (see --help)", words.collect::<Vec<_>>().join(", "))
 }
 
+/// What a network device can be called.
+fn device(text: &str) -> Result<String, String> {
+    let is_of_a_name = |c: char| c != '/' && !c.is_whitespace() && !c.is_control();
+    match text.len() {
+        1..=15 if text.chars().all(is_of_a_name) => Ok(text.into()),
+        _ => Err("expected the name of a network device, such as tap0".into()),
+    }
+}
+
 fn cidr(text: &str) -> Result<IpCidr, String> {
     let expected = "expected an address and a prefix length, such as 192.168.69.1/24";
     let cidr: IpCidr = text.parse().map_err(|()| expected)?;
@@ -203,10 +215,23 @@ fn ports(text: &str) -> Result<(u16, u16), String> {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse::<u32>() {
-        Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds.into())),
-        _ => Err("expected a number of seconds from 1".into()),
+    number(1, u32::MAX)(text).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+/// Digits that say a number within these bounds.
+fn number<T>(first: T, last: T) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd + Display + Copy,
+{
+    move |text| match text.parse() {
+        Ok(number) if first <= number && number <= last && !text.starts_with('+') => Ok(number),
+        _ => Err(format!("expected a number from {first} to {last}")),
     }
+}
+
+fn level() -> impl TypedValueParser<Value = LevelFilter> {
+    PossibleValuesParser::new(["off", "error", "warn", "info", "debug"])
+        .try_map(|name| name.parse::<LevelFilter>())
 }
 
 #[cfg(test)]
@@ -243,6 +268,33 @@ mod tests {
             error(&["--anonymous", "x"]),
             "invalid value 'x' for '--anonymous <RIGHTS>', [possible values: off, ro, rw] (see --help)"
         );
+    }
+
+    #[test]
+    fn values_that_are_wrong_are_told_what_is_right() {
+        let numbers = [
+            ("--max-sessions", "1 to 30000"),
+            ("--max-per-address", "1 to 65535"),
+            ("--max-transfers", "1 to 1024"),
+            ("--max-compressed", "0 to 255"),
+            ("--ftp-port", "0 to 65535"),
+            ("--echo-port", "0 to 65535"),
+            ("--idle-timeout", "1 to 4294967295"),
+        ];
+        for (option, bounds) in numbers {
+            for bad in ["10x", "+1", "-1", "", "99999999999"] {
+                let error = parse(&[&format!("{option}={bad}")]).unwrap_err();
+                assert!(error.contains(&format!("expected a number from {bounds}")), "{error}");
+            }
+        }
+        let error = parse(&["--log-level", "loud"]).unwrap_err();
+        assert!(error.contains("[possible values: off, error, warn, info, debug]"), "{error}");
+        for bad in ["", "a b", "../tap", "a-name-too-long-"] {
+            let error = parse(&["--tap", bad]).unwrap_err();
+            assert!(error.contains("such as tap0"), "{error}");
+        }
+        let options = parse(&["--ftp-port", "0", "--log-level", "debug"]).unwrap();
+        assert_eq!((options.ftp_port, options.log_level), (0, LevelFilter::Debug));
     }
 
     #[test]
