@@ -73,6 +73,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
         info!("{} logged in as {user}", self.peer);
         self.rights = Some(grant.rights);
+        self.umask = config.umask;
         self.max_upload = grant.max_upload.or(config.max_upload).unwrap_or(u64::MAX);
         self.budget = grant.rate.or(config.rate).map(rate::budget);
         self.wrong_passwords = 0;
@@ -103,7 +104,6 @@ impl<S: Storage, const N: usize> Session<S, N> {
             accounts.logout(account);
         }
         self.user.clear();
-        self.umask = 0;
         self.rights = None;
         self.directory = PathBuf::default();
     }

@@ -98,6 +98,9 @@ pub struct Config {
     pub rate: Option<u64>,
     /// Bytes a second, from 1, that all sessions together may move, if there is a limit.
     pub total_rate: Option<u64>,
+    /// Permission bits that new files and directories do not get, until a client says
+    /// SITE UMASK.
+    pub umask: u16,
     /// How long a session may do nothing, and a transfer stand still.
     pub idle_timeout: Duration,
     /// How long a data connection may take to come about.
@@ -127,6 +130,7 @@ impl Default for Config {
             max_upload: None,
             rate: None,
             total_rate: None,
+            umask: 0o022,
             idle_timeout: Duration::from_secs(300),
             connect_timeout: Duration::from_secs(30),
             claim_timeout: Duration::from_secs(60),

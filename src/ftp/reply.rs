@@ -233,7 +233,7 @@ impl fmt::Display for Reply<'_> {
             Reply::IdleTimeout { now, max } => {
                 write!(f, "Closed when idle for {now} s (at most {max})")
             }
-            Reply::Umask(mask) => write!(f, "New files do not get the bits {mask:03o}"),
+            Reply::Umask(mask) => write!(f, "Umask is {mask:03o}"),
             Reply::Level(level) => write!(f, "MODE Z has LEVEL {level}"),
             Reply::Passive(ip, port) => write!(f, "Entering passive mode ({})", HostPort(ip, port)),
             Reply::ExtendedPassive(port) => {

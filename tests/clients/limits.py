@@ -3,6 +3,7 @@
 import ftplib
 import hashlib
 import io
+import os
 import stat
 import subprocess
 import time
@@ -128,12 +129,22 @@ def until(happens, message):
 
 
 def umask(lab):
+    # At first it is that of the server's process, which is ours.
+    mask = os.umask(0)
+    os.umask(mask)
     with log_in(USER, PASSWORD) as ftp:
+        reply = ftp.sendcmd("SITE UMASK")
+        check(reply == f"200 Umask is {mask:03o}", reply)
+        store(ftp, "first", b"open")
+        ftp.mkd("place")
+        ftp.sendcmd("SITE UMASK 000")
+        store(ftp, "wide", b"open to all")
         ftp.sendcmd("SITE UMASK 077")
         store(ftp, "file", b"secret")
         ftp.mkd("directory")
         ftp.sendcmd("SITE CHMOD 640 file")
-        for name, mode in [("file", 0o640), ("directory", 0o700)]:
+        for name, mode in [("first", 0o666 & ~mask), ("place", 0o777 & ~mask), ("wide", 0o666),
+                           ("file", 0o640), ("directory", 0o700)]:
             has = stat.S_IMODE((lab.root / name).stat().st_mode)
             check(has == mode, f"{name} has {has:o}")
 
