@@ -19,8 +19,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::task::Poll;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Timespec, Timestamps,
-    UTIME_OMIT,
+    Access, AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Timespec,
+    Timestamps, UTIME_OMIT,
 };
 use rustix::io::{Errno, retry_on_intr};
 use tinyftp::storage::{Entry, Error, Keep, Kind, Op, Path, Storage};
@@ -164,6 +164,10 @@ impl Disk {
     fn writer(&mut self, path: Path<'_>, keep: Keep, mode: u16) -> Result<State, Errno> {
         let (directory, name) = self.place(path)?.ok_or(Errno::ISDIR)?;
         let replaced = self.replaceable(path)?;
+        if replaced.is_some() {
+            // Renaming over a file would not ask whether it may be written.
+            rustix::fs::accessat(&directory, name, Access::WRITE_OK, AtFlags::EACCESS)?;
+        }
         let kept = self.kept(path, keep)?;
         let temporary = self.next_temporary();
         let mode = Mode::from_raw_mode(mode.into());

@@ -519,3 +519,23 @@ fn a_rename_that_does_nothing_frees_nothing() {
         assert_eq!(gone(disk, job), Ok(bytes), "{name}");
     }
 }
+
+#[test]
+fn an_upload_replaces_what_may_be_written() {
+    let place = Place::new();
+    let file = place.root().join("file");
+    fs::write(&file, "old").unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o444)).unwrap();
+    // Root may, and so may its server; others may not.
+    let may = fs::OpenOptions::new().write(true).open(&file).is_ok();
+    let disk = &mut place.disk();
+    for keep in [Keep::Nothing, Keep::All, Keep::Bytes(1)] {
+        match begin(disk, Op::Write { path: path("/file"), keep, mode: 0o666 }) {
+            Ok(job) => {
+                disk.cancel(job);
+                assert!(may, "{keep:?}");
+            }
+            Err(error) => assert_eq!((error, may), (Error::Denied, false), "{keep:?}"),
+        }
+    }
+}
