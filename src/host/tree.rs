@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::task::Poll;
 
+use log::warn;
 use tinyftp::storage::{Entry, Error, Kind, Op, Order, Path, Storage};
 use tinyftp::time::Timestamp;
 
@@ -38,8 +39,13 @@ pub fn bytes_below(storage: &mut impl Storage, path: Path<'_>) -> Result<u64, Er
         let Some(path) = Path::new(&directory) else { continue };
         let mut job = match storage.start(Op::List { path, order: Order::ANY }, Timestamp(0)) {
             Ok(job) => job,
-            // What has gone meanwhile, or may not be looked at, has nothing.
-            Err(Error::NotFound | Error::Denied | Error::BadName) => continue,
+            // What has gone meanwhile has nothing.
+            Err(Error::NotFound) => continue,
+            Err(Error::Denied | Error::BadName) => {
+                let name = String::from_utf8_lossy(&directory);
+                warn!("{} cannot be read: no quota counts what is in it", name.escape_debug());
+                continue;
+            }
             Err(error) => return Err(error),
         };
         let entries = entries(storage, &mut job);
