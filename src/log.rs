@@ -11,6 +11,7 @@ macro_rules! log_with {
     }};
 }
 macro_rules! info { ($($arg:tt)+) => { log_with!(info, $($arg)+) }; }
+macro_rules! debug { ($($arg:tt)+) => { log_with!(debug, $($arg)+) }; }
 macro_rules! warn { ($($arg:tt)+) => { log_with!(warn, $($arg)+) }; }
 
 /// Bytes from the wire, fit for a log line: printable ASCII and UTF-8 text as they are,

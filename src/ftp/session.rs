@@ -20,6 +20,7 @@ use super::reply::Reply;
 use super::transfer::Transfer;
 use crate::auth::{AccountId, Authenticator, Rights};
 use crate::budget::Budget;
+use crate::log::Escaped;
 use crate::service::{Action, Data, SessionId};
 use crate::storage::{Error, Op, Storage};
 use crate::stream::{Status, Stream};
@@ -415,6 +416,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// A line is there: to its row, past what the row asks for, and on to what it does.
     pub(super) fn command(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let line = self.line.take();
+        self.log_command(&line);
         let (row, argument) = match command::parse(&line) {
             Ok(command) => command,
             Err(Malformed::Unknown) => return self.not_a_command(&line, Reply::UNKNOWN, turn),
@@ -442,6 +444,17 @@ impl<S: Storage, const N: usize> Session<S, N> {
             return Step::Next;
         }
         self.execute(row, argument, turn)
+    }
+
+    /// Never a password: nor one whose verb is mistyped, which happens before login.
+    fn log_command(&self, line: &[u8]) {
+        match command::parse(line) {
+            Ok((row, _)) if matches!(row.verb, Verb::Pass | Verb::Acct) => {
+                debug!("{} > {} ***", self.peer, row.name);
+            }
+            Err(Malformed::Unknown) if self.rights.is_none() => debug!("{} > ***", self.peer),
+            _ => debug!("{} > {}", self.peer, Escaped(line)),
+        }
     }
 
     /// A REST, RANG or RNFR was for the command after it. If that is refused, it is not for the
