@@ -2,6 +2,7 @@
 
 mod host;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use host::cli::Options;
@@ -25,7 +26,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tinyftp: {error}");
+            // The terminal may have gone.
+            let _ = writeln!(io::stderr(), "tinyftp: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,11 +1,13 @@
 //! From options to a running server: the device, the services, the loop.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use log::info;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use tinyftp::auth::{Accounts, Rights};
 use tinyftp::ftp::{self, Ftp};
@@ -45,6 +47,7 @@ pub struct Server<'o> {
     tap: Tap,
     net: Net<'static>,
     hardware: EthernetAddress,
+    umask: u16,
 }
 
 impl<'o> Server<'o> {
@@ -67,7 +70,9 @@ impl<'o> Server<'o> {
         let memory = memory::network(sessions, options.max_transfers.into());
         let net = Net::new(&config, memory, &mut tap, clock.now())
             .map_err(|error| format!("the network cannot be set up: {error}"))?;
-        Ok(Self { options, clock, signals, tap, net, hardware })
+        // From here on sessions have it, and the process masks nothing besides.
+        let umask = umask(Mode::empty()).bits() as u16;
+        Ok(Self { options, clock, signals, tap, net, hardware, umask })
     }
 
     /// The FTP service for `storage`.
@@ -79,6 +84,7 @@ impl<'o> Server<'o> {
             max_upload: options.max_upload.map(|size| size.0),
             rate: options.rate.map(|size| size.0),
             total_rate: options.total_rate.map(|size| size.0),
+            umask: self.umask,
             idle_timeout: options.idle_timeout,
             passive_ports: options.passive_ports,
             passive_address: options.passive_address,
@@ -149,13 +155,26 @@ impl<'o> Server<'o> {
                 writeln!(out, "  service   {name}, port {port}")?;
             }
         }
-        match &options.root {
+        if options.ftp_port != 0 {
+            self.introduce_ftp(out)?;
+        }
+        out.flush()
+    }
+
+    fn introduce_ftp(&self, out: &mut impl io::Write) -> io::Result<()> {
+        match &self.options.root {
             Some(root) => writeln!(out, "  root      {}", root.display())?,
             None => writeln!(out, "  root      a disk of 16 MiB in memory")?,
         }
         writeln!(out, "  accounts  {}", self.account_line())?;
-        writeln!(out, "  try       {}", self.example())?;
-        out.flush()
+        let limits = limits(self.options);
+        if !limits.is_empty() {
+            writeln!(out, "  limits    {}", limits.join(", "))?;
+        }
+        match self.example() {
+            Some(example) => writeln!(out, "  try       {example}"),
+            None => Ok(()),
+        }
     }
 
     fn account_line(&self) -> String {
@@ -166,24 +185,21 @@ impl<'o> Server<'o> {
         if parts.is_empty() { "none: nobody can log in".into() } else { parts.join(", ") }
     }
 
-    /// A command that shows that it works.
-    fn example(&self) -> String {
+    /// A command that shows that it works, for somebody who may log in.
+    fn example(&self) -> Option<String> {
         let options = self.options;
-        let host = match options.addresses.first() {
-            Some(IpCidr::Ipv6(cidr)) => format!("[{}]", cidr.address()),
-            Some(cidr) => cidr.address().to_string(),
-            None => return String::new(),
+        let host = match options.addresses.first()? {
+            IpCidr::Ipv6(cidr) => format!("[{}]", cidr.address()),
+            cidr => cidr.address().to_string(),
         };
-        let user = match options.users.first() {
-            Some(user) if !options.users.iter().any(User::is_anonymous) => {
-                format!("{}@", user.name)
-            }
-            _ => String::new(),
-        };
+        let anonymous = options.users.iter().find(|user| user.is_anonymous());
+        let user = anonymous.or(options.users.first())?;
+        let name = if user.is_anonymous() { "" } else { &format!("{}@", user.name) };
         let port =
             if options.ftp_port == 21 { String::new() } else { format!(":{}", options.ftp_port) };
-        let file = if options.root.is_none() { "README.txt" } else { "" };
-        format!("curl ftp://{user}{host}{port}/{file}")
+        let sees_readme = options.root.is_none() && user.root() == "/";
+        let file = if sees_readme { "README.txt" } else { "" };
+        Some(format!("curl ftp://{name}{host}{port}/{file}"))
     }
 
     /// Serves until a signal comes.
@@ -232,8 +248,9 @@ impl<'o> Server<'o> {
             let delay = due.since(now);
             Timespec { tv_sec: delay.as_secs() as i64, tv_nsec: delay.subsec_nanos().into() }
         });
-        let mut fds =
-            [PollFd::new(&self.tap, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+        let [stops, hangups] = self.signals.pipes();
+        let mut fds = [self.tap.as_fd(), stops, hangups]
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(format!("cannot wait: {error}")),
@@ -245,7 +262,10 @@ impl<'o> Server<'o> {
 fn check_ports(options: &Options) -> Result<(), String> {
     let (first, last) = options.passive_ports;
     let (ftp, echo) = (options.ftp_port, options.echo_port);
-    if ftp == echo && ftp != 0 {
+    if (ftp, echo) == (0, 0) {
+        return Err("there is nothing to serve: --ftp-port and --echo-port are both 0".into());
+    }
+    if ftp == echo {
         return Err(format!("--ftp-port and --echo-port are both {ftp}"));
     }
     match [ftp, echo].into_iter().find(|port| (first..=last).contains(port)) {
@@ -261,7 +281,25 @@ fn raise_descriptor_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
+/// What all have to keep to, in few words.
+fn limits(options: &Options) -> Vec<String> {
+    let sessions = options.max_per_address.map(|count| format!("sessions of an address {count}"));
+    let sizes = [
+        ("upload", options.max_upload, ""),
+        ("quota", options.quota, ""),
+        ("rate of a session", options.rate, "/s"),
+        ("rate of all", options.total_rate, "/s"),
+    ];
+    let sizes = sizes
+        .into_iter()
+        .filter_map(|(name, size, unit)| size.map(|size| format!("{name} {size}{unit}")));
+    sessions.into_iter().chain(sizes).collect()
+}
+
 fn describe(rights: Rights) -> &'static str {
+    if rights == Rights::NONE {
+        return "may do nothing";
+    }
     if Rights::READ_ONLY.contains(rights) { "reads" } else { "reads and writes" }
 }
 

@@ -1,35 +1,57 @@
-//! SIGINT and SIGTERM, as bytes in a pipe that the loop waits on.
+//! SIGINT, SIGTERM and SIGHUP, as bytes in pipes that the loop waits on.
 
+use std::fs;
 use std::io::{self, Read};
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::low_level::pipe::register;
 
 /// The signals that end the program.
 pub struct Signals {
-    pipe: UnixStream,
+    stops: UnixStream,
+    hangups: UnixStream,
+    hung_up: bool,
+    /// Kept, so that the pipe does not end where SIGHUP is ignored.
+    _hangup: UnixStream,
 }
 
 impl Signals {
     /// Catches them from now on.
     pub fn catch() -> io::Result<Self> {
-        let (pipe, write) = UnixStream::pair()?;
-        pipe.set_nonblocking(true)?;
-        signal_hook::low_level::pipe::register(SIGINT, write.try_clone()?)?;
-        signal_hook::low_level::pipe::register(SIGTERM, write)?;
-        Ok(Self { pipe })
+        let (stops, stop) = UnixStream::pair()?;
+        let (hangups, hangup) = UnixStream::pair()?;
+        stops.set_nonblocking(true)?;
+        hangups.set_nonblocking(true)?;
+        register(SIGINT, stop.try_clone()?)?;
+        register(SIGTERM, stop)?;
+        if !is_ignored(SIGHUP) {
+            register(SIGHUP, hangup.try_clone()?)?;
+        }
+        Ok(Self { stops, hangups, hung_up: false, _hangup: hangup })
     }
 
-    /// How many have come since the last call.
+    /// How many have come since the last call. A terminal that closes may say so more than
+    /// once, through the kernel, the shell and sudo: that counts as one.
     pub fn count(&mut self) -> usize {
         let mut bytes = [0; 16];
-        self.pipe.read(&mut bytes).unwrap_or(0)
+        let hung_up = self.hangups.read(&mut bytes).is_ok_and(|count| count > 0);
+        let first = hung_up && !mem::replace(&mut self.hung_up, true);
+        self.stops.read(&mut bytes).unwrap_or(0) + usize::from(first)
+    }
+
+    /// What to wait on for the next one.
+    pub fn pipes(&self) -> [BorrowedFd<'_>; 2] {
+        [self.stops.as_fd(), self.hangups.as_fd()]
     }
 }
 
-impl AsFd for Signals {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
-    }
+/// Whether this program was started with a signal ignored, as `nohup` does.
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

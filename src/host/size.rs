@@ -1,5 +1,6 @@
 //! Sizes as people write them: `1500`, `10M`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -46,6 +47,17 @@ impl FromStr for Size {
     }
 }
 
+/// In the largest unit that it is a whole number of.
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
+        match units.into_iter().find(|&(shift, _)| self.0.trailing_zeros() >= shift) {
+            Some((shift, unit)) => write!(f, "{}{unit}", self.0 >> shift),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +68,9 @@ mod tests {
             assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
         }
         assert_eq!("3T".parse(), Ok(Size(3 << 40)));
+        for text in ["1", "1500", "64K", "1025K", "10M", "3T"] {
+            assert_eq!(text.parse::<Size>().unwrap().to_string(), text);
+        }
         for bad in ["", "0", "0K", "-1", "+1", "1.5M", "K", "1KB", "99999999999T", "ä"] {
             assert!(bad.parse::<Size>().is_err(), "{bad}");
         }
