@@ -323,3 +323,16 @@ fn random() -> Result<u128, String> {
     getrandom::fill(&mut bytes).map_err(|error| format!("no random numbers: {error}"))?;
     Ok(u128::from_ne_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_in_words() {
+        assert_eq!(describe(Rights::NONE), "may do nothing");
+        assert_eq!(describe(Rights::READ), "reads");
+        assert_eq!(describe(Rights::READ_ONLY), "reads");
+        assert_eq!(describe(Rights::ALL), "reads and writes");
+    }
+}

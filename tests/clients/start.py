@@ -95,17 +95,21 @@ def respects_permissions(lab):
 
 
 def hangs_up(disposition, ends):
-    """The terminal closes: twice, as the kernel and the shell both tell."""
+    """The terminal closes during an upload: twice, as the kernel and the shell both tell."""
     def play(lab):
         def dispose():
             signal.signal(signal.SIGHUP, disposition)
         with serving(lab, lab.binary, preexec_fn=dispose) as server:
             with ftplib.FTP(SERVER, timeout=20) as ftp:
-                server.send_signal(signal.SIGHUP)
-                time.sleep(0.1)
-                server.send_signal(signal.SIGHUP)
+                ftp.login()
+                with ftp.transfercmd("STOR file") as data:
+                    for _ in range(2):
+                        server.send_signal(signal.SIGHUP)
+                        time.sleep(0.1)
+                    data.sendall(b"all of it")
+                check(ftp.getline().startswith("226 "), "no 226")
                 if not ends:
-                    check(ftp.login().startswith("230 "), "no login")
+                    check(ftp.size("file") == 9, "it does not go on")
                     return
                 check(ftp.getline().startswith("421 "), "no 421")
             check(server.wait(5) == 0, f"ended with status {server.returncode}")
