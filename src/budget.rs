@@ -41,17 +41,25 @@ impl Budget {
         self.debt = self.debt.saturating_add(tokens.saturating_mul(PARTS));
     }
 
-    /// Tokens for a turn: half of the bucket. If they are not there, when to come back for them:
-    /// whoever is told so has that time for itself, behind all who were told before.
-    pub fn turn(&mut self, now: Instant) -> Result<u64, Instant> {
+    /// Tokens for a turn: half of the bucket. If they are not there, when to ask again. `place` is
+    /// kept by whoever asks: when its turn is, behind all who asked before. Who leaves without
+    /// taking what it asked for keeps nobody waiting once the bucket is full.
+    pub fn turn(&mut self, now: Instant, place: &mut Option<Instant>) -> Result<u64, Instant> {
         let share = (self.burst / 2).max(PARTS);
-        if self.available(now) >= share / PARTS {
+        let available = self.available(now);
+        let is_due = place.is_none_or(|at| at <= now);
+        if available >= share / PARTS && (is_due || self.debt == 0) {
+            *place = None;
             return Ok(share / PARTS);
         }
-        let owed = self.debt.saturating_sub(self.burst.saturating_sub(share));
-        let at = (now + self.time_for(owed)).max(self.promised);
-        self.promised = at + self.time_for(share);
-        Err(at)
+        if is_due {
+            let owed = self.debt.saturating_sub(self.burst.saturating_sub(share));
+            let at = (now + self.time_for(owed)).max(self.promised);
+            self.promised = at + self.time_for(share);
+            *place = Some(at);
+        }
+        let full_at = now + self.time_for(self.debt);
+        Err(place.map_or(full_at, |at| at.min(full_at)))
     }
 
     fn time_for(&self, parts: u64) -> Duration {
@@ -80,32 +88,49 @@ mod tests {
 
     #[test]
     fn what_is_owed_is_earned_first() {
-        let mut budget = Budget::new(1000, 100);
+        let (mut budget, mut place) = (Budget::new(1000, 100), None);
         budget.take(300);
-        assert_eq!(budget.turn(at(0)), Err(at(250_000)));
+        assert_eq!(budget.turn(at(0), &mut place), Err(at(250_000)));
         assert_eq!(budget.available(at(249_000)), 49);
-        assert_eq!(budget.turn(at(250_000)), Ok(50));
+        assert_eq!(budget.turn(at(250_000), &mut place), Ok(50));
     }
 
     #[test]
     fn one_waits_for_a_whole_token() {
-        let mut budget = Budget::new(1, 1);
+        let (mut budget, mut place) = (Budget::new(1, 1), None);
         budget.take(1);
-        assert_eq!(budget.turn(at(0)), Err(at(1_000_000)));
-        assert_eq!(budget.turn(at(1_000_000)), Ok(1));
+        assert_eq!(budget.turn(at(0), &mut place), Err(at(1_000_000)));
+        assert_eq!(budget.turn(at(1_000_000), &mut place), Ok(1));
     }
 
     #[test]
     fn each_has_a_turn() {
         let mut budget = Budget::new(1000, 100);
         budget.take(100);
-        let turns = [(); 3].map(|()| budget.turn(at(0)));
-        assert_eq!(turns, [Err(at(50_000)), Err(at(100_000)), Err(at(150_000))]);
-        for turn in turns {
-            let now = turn.unwrap_err();
-            assert_eq!(budget.turn(now), Ok(50));
+        let mut places = [None; 3];
+        for place in &mut places {
+            assert!(budget.turn(at(0), place).is_err());
+        }
+        assert_eq!(places, [50_000, 100_000, 150_000].map(|turn| Some(at(turn))));
+        for mut place in places {
+            let now = place.unwrap();
+            // Nobody goes first whose turn is later.
+            assert!(budget.turn(now, &mut Some(now + Duration::from_millis(1))).is_err());
+            assert_eq!(budget.turn(now, &mut place), Ok(50));
             budget.take(50);
         }
+    }
+
+    #[test]
+    fn who_left_keeps_nobody_waiting() {
+        let mut budget = Budget::new(1000, 100);
+        budget.take(100);
+        for _ in 0..1000 {
+            assert!(budget.turn(at(0), &mut None).is_err());
+        }
+        let mut place = None;
+        assert_eq!(budget.turn(at(0), &mut place), Err(at(100_000)));
+        assert_eq!(budget.turn(at(100_000), &mut place), Ok(50));
     }
 
     #[test]

@@ -88,8 +88,8 @@ impl Verb {
 
     /// Whether the verb changes the name, the date or the mode of what is at a path.
     pub fn changes_entry(self) -> bool {
-        use Verb::{Mff, Mfmt, Rmd, Rnfr, Rnto, Site};
-        matches!(self, Rmd | Rnfr | Rnto | Mfmt | Mff | Site)
+        use Verb::{Dele, Mff, Mfmt, Rmd, Rnfr, Rnto, Site};
+        matches!(self, Dele | Rmd | Rnfr | Rnto | Mfmt | Mff | Site)
     }
 
     /// Whether the verb is for the bytes that REST or RANG said.

@@ -332,7 +332,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Outcome::Broken => Reply::aborted("The data connection broke, transfer aborted"),
             Outcome::Stalled => Reply::aborted("The data connection stalled, transfer aborted"),
         };
-        let is_refused = matches!(outcome, Outcome::Storage(_) | Outcome::TooLarge);
+        let is_refused =
+            matches!(outcome, Outcome::Storage(_) | Outcome::TooLarge) || self.is_corrupt(turn);
         let is_upload = matches!(&self.work, Work::Transfer(transfer) if transfer.is_upload());
         self.end_transfer(reply, turn);
         match turn.data {
@@ -372,8 +373,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.drop_data(turn)
     }
 
-    /// Whether the client has gone in the middle of an upload, without a QUIT: that has the effect
-    /// of an ABOR (RFC 959 section 4.1.1), whatever came over the data connection.
+    /// Whether the client has gone in the middle of an upload and has nothing more to say: that has
+    /// the effect of an ABOR (RFC 959 section 4.1.1), whatever came over the data connection.
     fn is_abandoned(&mut self, turn: &mut Turn<'_, S>) -> bool {
         turn.control.status() == Status::PeerFinished
             && matches!(&self.work, Work::Transfer(transfer) if transfer.is_upload())

@@ -27,8 +27,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if turn.now < transfer.held_until {
             return Err(transfer.held_until);
         }
-        for budget in [&mut self.budget, &mut turn.server.budget].into_iter().flatten() {
-            let share = budget.turn(turn.now).inspect_err(|until| transfer.held_until = *until)?;
+        let budgets = [&mut self.budget, &mut turn.server.budget];
+        for (budget, place) in budgets.into_iter().zip(&mut transfer.places) {
+            let Some(budget) = budget else { continue };
+            let share =
+                budget.turn(turn.now, place).inspect_err(|until| transfer.held_until = *until)?;
             allowance = allowance.min(usize::try_from(share).unwrap_or(usize::MAX));
         }
         Ok(allowance)

@@ -446,14 +446,14 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.execute(row, argument, turn)
     }
 
-    /// Never a password: nor one whose verb is mistyped, which happens before login.
+    /// Never a password: nor one whose verb is mistyped.
     fn log_command(&self, line: &[u8]) {
         match command::parse(line) {
             Ok((row, _)) if matches!(row.verb, Verb::Pass | Verb::Acct) => {
                 debug!("{} > {} ***", self.peer, row.name);
             }
-            Err(Malformed::Unknown) if self.rights.is_none() => debug!("{} > ***", self.peer),
-            _ => debug!("{} > {}", self.peer, Escaped(line)),
+            Err(_) => debug!("{} > ***", self.peer),
+            Ok(_) => debug!("{} > {}", self.peer, Escaped(line)),
         }
     }
 

@@ -19,6 +19,10 @@ pub(super) const BYTES_A_POLL: usize = 256 * 1024;
 /// How long the final reply waits for the client to close its side of the data connection.
 const CLOSING: Duration = Duration::from_millis(100);
 
+/// How long the commit of an upload waits after its end. The FINs of a client that has died come
+/// one right after the other, that of the data connection first: and then it is not the whole file.
+const GRACE: Duration = Duration::from_micros(200);
+
 /// Which way the data goes, and how it is converted on the way.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Direction {
@@ -63,10 +67,12 @@ pub(super) struct Transfer<J> {
     pub started: Instant,
     /// When the data connection last moved.
     progress: Instant,
-    /// When the peer had acknowledged everything.
-    delivered: Option<Instant>,
+    /// Until when it waits in the end, whatever moves.
+    resumes_at: Option<Instant>,
     /// Until when limits to the rate hold it up.
     pub held_until: Instant,
+    /// When its turn is by the limit of the session, and by that of all.
+    pub places: [Option<Instant>; 2],
     /// Room in the transmit buffer after the last poll: it grows with what the peer acknowledges.
     room: usize,
 }
@@ -132,8 +138,9 @@ impl<J> Transfer<J> {
             size: None,
             started: now,
             progress: now,
-            delivered: None,
+            resumes_at: None,
             held_until: Instant::ZERO,
+            places: [None; 2],
             room: 0,
         }
     }
@@ -176,9 +183,9 @@ impl<J> Transfer<J> {
     /// When the transfer is given up unless it moves: the peer has `connect` to open the
     /// data connection, and then `stall` between any two movements.
     pub fn deadline(&self, connect: Duration, stall: Duration) -> (Instant, Outcome) {
-        if let Some(delivered) = self.delivered {
-            // By then `poll` says so itself.
-            return (delivered + CLOSING, Outcome::Complete);
+        if let Some(at) = self.resumes_at {
+            // Then `poll` goes on by itself.
+            return (at, Outcome::Complete);
         }
         match self.stage {
             // Before that it waits for storage, and not for the peer.
@@ -216,9 +223,10 @@ impl<J> Transfer<J> {
         }
         let before = self.bytes;
         let progress = match self.stage {
+            Stage::Committing if self.resumes_at.is_some_and(|at| now < at) => Progress::Wait,
             Stage::Committing => self.commit(storage, stream),
             Stage::Delivering => self.deliver(storage, stream, now),
-            _ => self.move_bytes(storage, stream, scene),
+            _ => self.move_bytes(storage, stream, scene, now),
         };
         if self.bytes != before {
             self.progress = now;
@@ -246,10 +254,11 @@ impl<J> Transfer<J> {
         storage: &mut S,
         stream: &mut dyn Stream,
         scene: &mut Scene<'_, N>,
+        now: Instant,
     ) -> Progress {
         match &mut self.direction {
             Direction::Retrieve(..) => self.retrieve(storage, stream, scene.allowance),
-            Direction::Store(_) => self.store(storage, stream, scene),
+            Direction::Store(_) => self.store(storage, stream, scene, now),
             Direction::List(listing) => {
                 let progress = listing.poll(storage, &mut self.job, stream, scene);
                 self.bytes = listing.bytes;
@@ -312,7 +321,7 @@ impl<J> Transfer<J> {
     ) -> Progress {
         match stream.status() {
             Status::Closed => self.end_job(storage),
-            Status::Delivered if now >= *self.delivered.get_or_insert(now) + CLOSING => {
+            Status::Delivered if now >= *self.resumes_at.get_or_insert(now + CLOSING) => {
                 self.end_job(storage)
             }
             Status::Broken => over(Outcome::Broken),
@@ -338,6 +347,7 @@ impl<J> Transfer<J> {
         storage: &mut S,
         stream: &mut dyn Stream,
         scene: &Scene<'_, N>,
+        now: Instant,
     ) -> Progress {
         let mut moved = 0;
         while moved < scene.allowance {
@@ -356,7 +366,8 @@ impl<J> Transfer<J> {
                 Poll::Ready(Err(error)) => return over(Outcome::Storage(error)),
                 Poll::Ready(Ok(None)) => {
                     self.stage = Stage::Committing;
-                    return self.commit(storage, stream);
+                    self.resumes_at = Some(now + GRACE);
+                    return Progress::Wait;
                 }
                 // Storage did its share of something else.
                 Poll::Ready(Ok(Some(0))) => return Progress::More,

@@ -289,8 +289,10 @@ impl Disk {
     fn rename(&self, from: Path<'_>, to: Path<'_>, replace: bool) -> Result<u64, Errno> {
         let (from, old) = self.place(from)?.ok_or(Errno::ACCESS)?;
         let (to, new) = self.place(to)?.ok_or(Errno::ACCESS)?;
-        let gone = if is_same((&from, old), (&to, new)) { 0 } else { size_of_file(&to, new) };
-        let flags = if replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        let is_same = is_same((&from, old), (&to, new));
+        let gone = if is_same { 0 } else { size_of_file(&to, new) };
+        // To the name that it has is no change, and replaces nothing.
+        let flags = if replace || is_same { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
         match rustix::fs::renameat_with(from, old, to, new, flags) {
             // Of a directory into itself.
             Err(Errno::INVAL) => Err(Errno::ACCESS),

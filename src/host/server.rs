@@ -225,7 +225,7 @@ impl<'o> Server<'o> {
             self.wait(now, due, stops_at)?;
             match (self.signals.count(), stops_at) {
                 (0, _) => {}
-                (1, None) => {
+                (_, None) => {
                     info!("stopping: running transfers get {} s", GRACE.as_secs());
                     let until = self.clock.now() + GRACE;
                     self.net.shutdown(services, until);

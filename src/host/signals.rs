@@ -34,12 +34,15 @@ impl Signals {
     }
 
     /// How many have come since the last call. A terminal that closes may say so more than
-    /// once, through the kernel, the shell and sudo: that counts as one.
+    /// once, through the kernel, the shell and sudo: that counts as one, or as none behind
+    /// another signal.
     pub fn count(&mut self) -> usize {
         let mut bytes = [0; 16];
         let hung_up = self.hangups.read(&mut bytes).is_ok_and(|count| count > 0);
         let first = hung_up && !mem::replace(&mut self.hung_up, true);
-        self.stops.read(&mut bytes).unwrap_or(0) + usize::from(first)
+        let stops = self.stops.read(&mut bytes).unwrap_or(0);
+        self.hung_up |= stops > 0;
+        stops + usize::from(first)
     }
 
     /// What to wait on for the next one.

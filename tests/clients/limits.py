@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import subprocess
+import sys
 import time
 import zlib
 
@@ -110,12 +111,17 @@ def killed(lab):
     (lab.root / "inc").mkdir()
     (lab.root / "inc").chmod(0o777)
     (lab.root / "inc/file").write_bytes(b"old")
-    command = ["curl", "-s", "--limit-rate", "4M", "-T", str(lab.large),
-               f"ftp://{USER}:{PASSWORD}@{SERVER}/inc/file"]
-    client = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    time.sleep(0.5)
-    client.kill()
-    client.wait()
+    client = f"""
+import ftplib, time
+ftp = ftplib.FTP('{SERVER}')
+ftp.login('{USER}', '{PASSWORD}')
+data = ftp.transfercmd('STOR inc/file')
+data.sendall(b'half')
+print('sent', flush=True)
+time.sleep(30)"""
+    with subprocess.Popen([sys.executable, "-c", client], stdout=subprocess.PIPE) as client:
+        client.stdout.readline()
+        client.kill()
     until(lambda: "upload aborted" in lab.log_since_mark(), "no upload was aborted")
     check((lab.root / "inc/file").read_bytes() == b"old", "half a file took its place")
     check(len(list((lab.root / "inc").iterdir())) == 1, "something is left of it")
@@ -190,7 +196,7 @@ CASES = [
     ("limits", "limits", "ftplib", "sessions of an account and of an address", sessions),
     ("limits", "limits", "ftplib", "rate", rate),
     ("limits", "limits", "curl", "a refused upload is told why", told_why),
-    ("files", "limits", "curl", "killed in mid-upload", killed),
+    ("files", "limits", "ftplib", "killed in mid-upload", killed),
     ("files", "limits", "ftplib", "modes of new files", umask),
     ("files", "limits", "ftplib", "checksums", checksums),
     ("files", "limits", "lftp", "MODE Z", deflate),

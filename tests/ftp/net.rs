@@ -30,6 +30,8 @@ const CHAIN_MAX: usize = 4;
 const SHARE_MAX: u64 = 400;
 /// Turns without anything that moves, before it is quiet.
 const QUIET_TURNS: usize = 64;
+/// How near a deadline is that everybody waits for.
+const AT_ONCE: Duration = Duration::from_micros(200);
 /// Turns until it must be quiet.
 const TURNS_MAX: usize = 1_000_000;
 
@@ -378,10 +380,23 @@ impl Net<'_, '_> {
             quiet = if self.turn() { 0 } else { quiet + 1 };
             let nothing = !self.clients.iter().any(|client| !client.closed() && waits(client));
             if quiet > QUIET_TURNS || (quiet > 1 && nothing) {
-                return;
+                match self.due_at_once() {
+                    Some(due) => (self.now, quiet) = (due, 0),
+                    None => return,
+                }
             }
         }
         panic!("it never comes to rest");
+    }
+
+    /// The next deadline, if that is so near that everybody waits for it.
+    fn due_at_once(&self) -> Option<Instant> {
+        let deadlines = self.clients.iter().filter(|client| !client.closed());
+        let deadlines = deadlines.filter_map(|client| match client.wake {
+            Wake::At(deadline) => deadline.filter(|&at| at > self.now),
+            Wake::Now => None,
+        });
+        deadlines.min().filter(|&at| at <= self.now + AT_ONCE)
     }
 
     /// Lets `span` go by: the clock jumps from one deadline to the next.
