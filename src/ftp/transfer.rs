@@ -16,6 +16,9 @@ use crate::time::{Duration, Instant, Timestamp};
 /// Bytes that one poll moves at most, so that one fast transfer leaves turns to the others.
 pub(super) const BYTES_A_POLL: usize = 256 * 1024;
 
+/// Pieces that one poll stores at most: in TYPE A each line is one, and each stray CR.
+const PIECES_A_POLL: usize = 256;
+
 /// How long the final reply waits for the client to close its side of the data connection.
 const CLOSING: Duration = Duration::from_millis(100);
 
@@ -350,7 +353,10 @@ impl<J> Transfer<J> {
         now: Instant,
     ) -> Progress {
         let mut moved = 0;
-        while moved < scene.allowance {
+        for _ in 0..PIECES_A_POLL {
+            if moved >= scene.allowance {
+                break;
+            }
             // Looked at before the bytes: FIN is only reported with all bytes readable.
             let status = stream.status();
             let bytes = stream.readable();
