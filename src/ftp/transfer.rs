@@ -24,7 +24,7 @@ const CLOSING: Duration = Duration::from_millis(100);
 
 /// How long the commit of an upload waits after its end. The FINs of a client that has died come
 /// one right after the other, that of the data connection first: and then it is not the whole file.
-const GRACE: Duration = Duration::from_micros(200);
+const GRACE: Duration = Duration::from_micros(50);
 
 /// Which way the data goes, and how it is converted on the way.
 #[derive(Clone, Copy, Debug)]
