@@ -31,6 +31,7 @@
 //! | `commands` | from a row to what the command does |
 //! | `access`, `parameters`, `data`, `files`, `modify`, `site` | what the commands do |
 //! | `hash` | checksums of files |
+//! | `course` | a transfer from its command to its final reply |
 //! | `peers` | how many sessions an address has |
 //! | `rate` | limits to the rate of transfers |
 //! | `transfer` | the server-DTP: a storage job and a data connection |
@@ -45,6 +46,7 @@ mod address;
 mod ascii;
 mod command;
 mod commands;
+mod course;
 mod data;
 mod deflate;
 mod facts;

@@ -2,7 +2,7 @@
 
 use smoltcp::wire::{IpAddress, IpProtocol};
 
-use crate::client::Client;
+use crate::client::passive;
 use crate::raw::{self, Peer, RAW_MAC, RAW_V4, RAW_V6};
 use crate::sim::{ECHO, MS, S, SERVER_MAC, SERVER_V4, SERVER_V6, Shape, World};
 use crate::wire::{self, Mac, Seen, Segment};
@@ -131,10 +131,7 @@ fn of_wrong_answers_in_a_handshake() {
 fn of_segments_of_a_connection_that_has_ended() {
     // The session has not looked at its data connection yet.
     let mut w = world();
-    let host = w.host(100);
-    let mut client = Client::login(&mut w, host);
-    let port = client.pasv(&mut w);
-    let mut peer = Peer::beside(&w, host, 60_001, port);
+    let (client, mut peer) = passive(&mut w);
     peer.connect(&mut w);
     peer.exchange(&mut w, &[peer.rst()]);
     w.run(S);

@@ -5,6 +5,7 @@ use smoltcp::socket::Socket as AnySocket;
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
+use crate::raw::Peer;
 use crate::sim::{FTP, Micros, S, SERVER_V4, SERVER_V6, World, lend};
 
 /// How long a script waits for anything.
@@ -183,6 +184,15 @@ pub enum Mode {
     Pasv,
     Port,
     Epsv,
+}
+
+/// A client that has said PASV, and a peer at its host that may be its data connection.
+pub fn passive(w: &mut World) -> (Client, Peer) {
+    let host = w.host(100);
+    let mut client = Client::login(w, host);
+    let port = client.pasv(w);
+    let peer = Peer::beside(w, host, 60_001, port);
+    (client, peer)
 }
 
 /// An FTP client: a control connection, and what was read of it.

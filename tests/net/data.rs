@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use smoltcp::socket::tcp::State;
 
-use crate::client::{Client, Mode};
+use crate::client::{Client, Mode, passive};
 use crate::raw::{self, Peer};
 use crate::sim::{FTP, S, SERVER_V4, Shape, World, pattern};
 use crate::wire::{Seen, Segment};
@@ -47,10 +47,7 @@ fn a_download_may_be_read_late() {
 #[test]
 fn a_probe_of_a_closed_window_is_answered() {
     let mut w = World::new(Shape::SMALL);
-    let host = w.host(100);
-    let mut client = Client::login(&mut w, host);
-    let port = client.pasv(&mut w);
-    let mut peer = Peer::beside(&w, host, 60_001, port);
+    let (mut client, mut peer) = passive(&mut w);
     peer.connect(&mut w);
     // Nobody reads before STOR: the buffer fills to its last byte.
     let mut full: Vec<Segment> = (0..4).flat_map(|_| peer.say(&mut w, &[b'a'; 1024])).collect();
@@ -356,10 +353,7 @@ fn a_syn_behind_the_last_fin_does_not_take_the_slot_away() {
     // The session has not seen yet that everything was delivered when a new SYN comes for the
     // connection in TIME-WAIT.
     let mut w = World::with_files(Shape::SMALL, &[("/file", b"content")]);
-    let host = w.host(100);
-    let mut client = Client::login(&mut w, host);
-    let port = client.pasv(&mut w);
-    let mut peer = Peer::beside(&w, host, 60_001, port);
+    let (mut client, mut peer) = passive(&mut w);
     peer.connect(&mut w);
     w.sent();
     client.say(&mut w, "RETR file", "150");

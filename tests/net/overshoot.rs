@@ -2,7 +2,7 @@
 //! takes the window of its SYN|ACK for a scaled one, so that a segment may land past the
 //! buffer; when the hole before it is filled, it panics.
 
-use crate::client::Client;
+use crate::client::{Client, passive};
 use crate::raw::{self, Peer};
 use crate::sim::{ECHO, FTP, GATEWAY_V4, S, Shape, World};
 use crate::wire::{Seen, Segment};
@@ -52,10 +52,7 @@ fn in_one_batch_with_the_handshake() {
 #[test]
 fn on_a_passive_data_slot() {
     let mut w = large();
-    let host = w.host(100);
-    let mut client = Client::login(&mut w, host);
-    let port = client.pasv(&mut w);
-    let mut peer = Peer::beside(&w, host, 60_001, port);
+    let (client, mut peer) = passive(&mut w);
     client.send(&mut w, "STOR file");
     assert_eq!(peer.connect(&mut w), []);
     attack(&mut w, &peer, Shape::LARGE.data_receive);
@@ -65,10 +62,7 @@ fn on_a_passive_data_slot() {
 #[test]
 fn on_a_data_slot_that_nobody_reads() {
     let mut w = large();
-    let host = w.host(100);
-    let mut client = Client::login(&mut w, host);
-    let port = client.pasv(&mut w);
-    let mut peer = Peer::beside(&w, host, 60_001, port);
+    let (mut client, mut peer) = passive(&mut w);
     assert_eq!(peer.connect(&mut w), []);
     attack(&mut w, &peer, Shape::LARGE.data_receive);
     // What was received is what was sent.

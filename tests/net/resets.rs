@@ -1,6 +1,6 @@
 //! Trap 6: an RST in the window is not enough to end a connection (RFC 5961 section 3.2).
 
-use crate::client::Client;
+use crate::client::passive;
 use crate::raw::{self, Peer};
 use crate::sim::{ECHO, S, Shape, World};
 use crate::wire::Segment;
@@ -71,11 +71,8 @@ fn after_bytes_that_were_read() {
 #[test]
 fn with_bytes_that_nobody_has_read() {
     let mut w = world();
-    let host = w.host(100);
-    let mut client = Client::login(&mut w, host);
     // Before STOR nobody reads the data connection.
-    let port = client.pasv(&mut w);
-    let mut peer = Peer::beside(&w, host, 60_001, port);
+    let (mut client, mut peer) = passive(&mut w);
     peer.connect(&mut w);
     for _ in 0..3 {
         peer.say(&mut w, &[b'x'; 700]);
@@ -103,10 +100,7 @@ fn with_bytes_that_nobody_has_read() {
 #[test]
 fn after_fin() {
     let mut w = world();
-    let host = w.host(100);
-    let mut client = Client::login(&mut w, host);
-    let port = client.pasv(&mut w);
-    let mut peer = Peer::beside(&w, host, 60_001, port);
+    let (mut client, mut peer) = passive(&mut w);
     peer.connect(&mut w);
     peer.say(&mut w, b"bytes");
     peer.exchange(&mut w, &[peer.fin()]);
