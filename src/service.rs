@@ -5,8 +5,10 @@
 //! was freed, the data connection moved, a deadline passed. The service looks
 //! at everything it waits for, does a bounded amount of work, and says in an
 //! [`Action`] what it wants next.
+//!
+//! [`Service`] is for TCP, [`DatagramService`] for UDP.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use crate::stream::Stream;
 use crate::time::Instant;
@@ -105,4 +107,57 @@ pub enum Action {
     DropData,
     /// Send what is queued, then close the session with all its connections.
     Close,
+}
+
+/// A protocol server over UDP. It keeps no sessions: a datagram comes, an answer goes.
+pub trait DatagramService {
+    /// Answers a datagram: writes the answer to `reply`, and says how long it is.
+    ///
+    /// The answer goes back to where the datagram came from, if it may: never to a port below
+    /// 1024 other than our own, nor to an address that is not unicast, or is ours.
+    fn answer(&mut self, datagram: &Datagram<'_>, reply: &mut [u8], now: Instant) -> Option<usize>;
+
+    /// The multicast groups whose datagrams it wants, besides those to our own addresses.
+    fn groups(&self) -> &[IpAddr] {
+        &[]
+    }
+
+    /// What the service sends of its own accord: called after [`answer`](Self::answer), when
+    /// our addresses have changed, and as the last call has said. `addresses` are those that
+    /// we have now.
+    fn poll(&mut self, addresses: &[IpAddr], message: &mut [u8], now: Instant) -> Emission {
+        let _ = (addresses, message, now);
+        Emission::Wait(None)
+    }
+
+    /// The server is about to stop. What there is to say about it, the next
+    /// [`poll`](Self::poll) may send.
+    fn shutdown(&mut self, now: Instant) {
+        let _ = now;
+    }
+}
+
+/// A datagram that came.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Where it was sent to: one of our addresses, or a group.
+    pub local: SocketAddr,
+    /// Where it came from.
+    pub peer: SocketAddr,
+    /// What it says.
+    pub payload: &'a [u8],
+}
+
+/// What a [`DatagramService`] does of its own accord.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emission {
+    /// Send the first bytes of the message from the service's port; then poll again.
+    Send {
+        /// Where to: a multicast group, or a peer.
+        to: SocketAddr,
+        /// How many bytes.
+        len: usize,
+    },
+    /// Nothing until a datagram comes, or until the instant given.
+    Wait(Option<Instant>),
 }
