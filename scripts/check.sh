@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 thumb=thumbv7m-none-eabi
-core=(--no-default-features --features net)
+core=(--no-default-features --features ipv4)
 
 step() {
     echo
@@ -53,8 +53,8 @@ step "cargo fmt"
 cargo fmt --check
 cargo fmt --check --manifest-path fuzz/Cargo.toml
 
-for features in "" "--no-default-features" "--no-default-features --features net" \
-    "--no-default-features --features net,log"; do
+for features in "" "--no-default-features" "--no-default-features --features ipv4" \
+    "--no-default-features --features ipv6" "--no-default-features --features ipv4,ipv6,log"; do
     step "cargo clippy $features"
     # shellcheck disable=SC2086
     cargo clippy --all-targets $features -- -D warnings

@@ -76,5 +76,5 @@ cargo build --release
 cargo build --example suppaftp_driver
 cargo test
 cargo test --no-default-features
-cargo test --no-default-features --features net
+cargo test --no-default-features --features ipv4,ipv6
 as_root /usr/bin/python3 tests/clients/run.py "$@"

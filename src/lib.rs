@@ -29,14 +29,15 @@
 //!
 //! All are additive; sizes are never features, but values that the caller chooses.
 //!
-//! - `net`: the network. Without it, the crate is the protocol alone.
+//! - `ipv4`, `ipv6`: the network, with one version of IP or both. Without them, the crate is the
+//!   protocols alone.
 //! - `log`: log lines through the `log` crate.
 //! - `host` (default): the Linux program.
 //!
 //! # A server of one's own
 //!
 //! ```
-//! # #[cfg(feature = "net")]
+//! # #[cfg(feature = "ipv4")]
 //! # mod example {
 //! use tinyftp::auth::{Account, Accounts, Grant, Rights};
 //! use tinyftp::ftp::{self, Ftp, Session};
@@ -67,6 +68,7 @@
 //!         buckets: &mut buckets,
 //!         control_buffers: Buffers { receive: &mut control_in, transmit: &mut control_out },
 //!         data_buffers: Buffers { receive: &mut data_in, transmit: &mut data_out },
+//!         message: &mut [], // no service over UDP
 //!     };
 //!     let addresses: [IpCidr; 1] = [IpCidr::new(IpAddress::v4(192, 168, 69, 1), 24)];
 //!     let hardware = EthernetAddress([2, 0, 192, 168, 69, 1]);
@@ -83,7 +85,7 @@
 //!     let mut sessions: [Session<_, 256>; 2] = Default::default();
 //!     let mut ftp = Ftp::new(disk, accounts, ftp::Config::default(), &mut sessions);
 //!
-//!     let mut services = [Binding { port: 21, service: &mut ftp }];
+//!     let mut services = [Binding::tcp("ftp", 21, &mut ftp)];
 //!     loop {
 //!         wait_for_frame_or(net.poll(device, &mut services, now()));
 //!     }

@@ -39,7 +39,7 @@ fn serve(options: &Options, clock: Clock, storage: impl Storage + 'static) -> Re
     let mut echo = server.echo();
     server.announce();
     server.run(&mut [
-        Binding { port: options.ftp_port, service: &mut ftp },
-        Binding { port: options.echo_port, service: &mut echo },
+        Binding::tcp("ftp", options.ftp_port, &mut ftp),
+        Binding::tcp("echo", options.echo_port, &mut echo),
     ])
 }

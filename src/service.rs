@@ -113,8 +113,8 @@ pub enum Action {
 pub trait DatagramService {
     /// Answers a datagram: writes the answer to `reply`, and says how long it is.
     ///
-    /// The answer goes back to where the datagram came from, if it may: never to a port below
-    /// 1024 other than our own, nor to an address that is not unicast, or is ours.
+    /// The answer goes back to where the datagram came from, with one exception: what comes
+    /// from a port below 1024 is not answered.
     fn answer(&mut self, datagram: &Datagram<'_>, reply: &mut [u8], now: Instant) -> Option<usize>;
 
     /// The multicast groups whose datagrams it wants, besides those to our own addresses.
@@ -132,9 +132,7 @@ pub trait DatagramService {
 
     /// The server is about to stop. What there is to say about it, the next
     /// [`poll`](Self::poll) may send.
-    fn shutdown(&mut self, now: Instant) {
-        let _ = now;
-    }
+    fn shutdown(&mut self) {}
 }
 
 /// A datagram that came.
@@ -153,7 +151,7 @@ pub struct Datagram<'a> {
 pub enum Emission {
     /// Send the first bytes of the message from the service's port; then poll again.
     Send {
-        /// Where to: a multicast group, or a peer.
+        /// Where to: a multicast group.
         to: SocketAddr,
         /// How many bytes.
         len: usize,

@@ -1,6 +1,6 @@
 //! The network, from outside: a simulated wire with a virtual clock, and what a client, an
 //! attacker or bad luck can do on it.
-#![cfg(feature = "net")]
+#![cfg(all(feature = "ipv4", feature = "ipv6"))]
 
 #[path = "net/answers.rs"]
 mod answers;

@@ -15,6 +15,9 @@ const DATA_RECEIVE: usize = 256 * 1024;
 /// Bytes of the transmit buffer of a data connection.
 const DATA_TRANSMIT: usize = 512 * 1024;
 
+/// Bytes of the longest message over UDP: what a frame of the largest MTU holds.
+const MESSAGE: usize = 64 * 1024;
+
 /// `count` values for the rest of the program's life.
 pub fn lend<T>(count: usize, value: impl FnMut() -> T) -> &'static mut [T] {
     std::iter::repeat_with(value).take(count).collect::<Vec<T>>().leak()
@@ -42,6 +45,7 @@ pub fn network(control: usize, data: usize) -> Memory<'static> {
             receive: bytes(data * DATA_RECEIVE),
             transmit: bytes(data * DATA_TRANSMIT),
         },
+        message: bytes(MESSAGE),
     }
 }
 

@@ -7,7 +7,7 @@ use smoltcp::wire::IpEndpoint;
 
 use super::index::Tuple;
 use super::slots::{Kind, Role, Session};
-use super::{LINGER, Net};
+use super::{LINGER, Net, endpoint};
 use crate::service::DataError;
 use crate::time::Instant;
 
@@ -55,8 +55,10 @@ impl<'a> Net<'a> {
     ) {
         self.drop_data(session, now);
         let local = IpEndpoint { port: local_port, ..self.slots[usize::from(owner)].tuple.local };
-        let tuple = Tuple { local, remote: remote.into() };
-        let opened = self.open_tuple(owner, tuple, now);
+        let opened = match endpoint(remote) {
+            Some(remote) => self.open_tuple(owner, Tuple { local, remote }, now),
+            None => Err(DataError::Unreachable),
+        };
         session.data = opened.ok();
         session.fault = opened.err();
     }

@@ -29,7 +29,7 @@ impl Net<'_> {
     pub(super) fn receive<D: Device + ?Sized>(
         &mut self,
         device: &mut D,
-        services: &[Binding<'_>],
+        services: &mut [Binding<'_>],
         now: Instant,
     ) -> bool {
         for _ in 0..FRAMES_A_TURN {
@@ -39,14 +39,24 @@ impl Net<'_> {
         true
     }
 
-    fn sort(&mut self, frame: &[u8], answer: impl TxToken, services: &[Binding<'_>], now: Instant) {
+    fn sort(
+        &mut self,
+        frame: &[u8],
+        answer: impl TxToken,
+        services: &mut [Binding<'_>],
+        now: Instant,
+    ) {
         match frame::read(frame, self.hardware) {
             Frame::Useless => {}
             Frame::Tcp(segment) => {
                 self.deliver(Arrival { segment, frame, answer, now }, services);
             }
-            Frame::Answerable if !self.may_answer(now) => {}
-            Frame::Answerable => self.answer_frame(frame, answer, now),
+            Frame::Udp(message) => self.deliver_datagram(message, frame, answer, services, now),
+            Frame::Answerable(address) => {
+                if self.iface.has_ip_addr(address) && self.may_answer(now) {
+                    self.answer_frame(frame, answer, now);
+                }
+            }
             Frame::Neighbor => {
                 self.answer_frame(frame, answer, now);
                 while let Some(slot) = self.neighborless.pop() {
@@ -57,14 +67,14 @@ impl Net<'_> {
     }
 
     /// Whether there may be one more answer to what nobody asked for.
-    fn may_answer(&mut self, now: Instant) -> bool {
+    pub(super) fn may_answer(&mut self, now: Instant) -> bool {
         let granted = self.answers.available(now) > 0;
         self.answers.take(granted.into());
         granted
     }
 
     /// Gives smoltcp a frame that belongs to no socket: it answers ARP, ping and closed ports.
-    fn answer_frame(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
+    pub(super) fn answer_frame(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
         let mut device = OneFrame::new(frame, answer, &self.capabilities);
         let mut nobody = SocketSet::new(&mut [][..]);
         self.iface.poll_ingress_single(instant(now), &mut device, &mut nobody);
@@ -163,7 +173,7 @@ impl Net<'_> {
             }
             return;
         }
-        let service = services.iter().position(|binding| binding.port == tuple.local.port);
+        let service = services.iter().position(|binding| binding.accepts(tuple.local));
         let Some(service) = service.filter(|_| self.accepting) else {
             return self.refuse(arrival);
         };

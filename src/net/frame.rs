@@ -1,21 +1,29 @@
 //! What a frame is, as far as the demultiplexer has to know: read before smoltcp sees it.
 
+use core::net::IpAddr;
+
+#[cfg(feature = "ipv4")]
+use smoltcp::wire::Ipv4Packet;
 use smoltcp::wire::{
-    EthernetAddress, EthernetFrame, EthernetProtocol, Icmpv6Message, Icmpv6Packet, IpAddress,
-    IpEndpoint, IpProtocol, Ipv4Packet, Ipv6Packet, TcpPacket,
+    EthernetAddress, EthernetFrame, EthernetProtocol, IpAddress, IpEndpoint, IpProtocol, TcpPacket,
+    UdpPacket,
 };
+#[cfg(feature = "ipv6")]
+use smoltcp::wire::{Icmpv6Message, Icmpv6Packet, Ipv6Packet};
 
 use super::index::Tuple;
 
 /// A frame, by what becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Frame {
+pub(super) enum Frame<'f> {
     /// ARP, or neighbor discovery: who is where on this link.
     Neighbor,
-    /// Something that smoltcp may answer, such as an echo request.
-    Answerable,
+    /// Something to this address that smoltcp may answer, such as an echo request.
+    Answerable(IpAddress),
     /// A TCP segment to our hardware address.
     Tcp(Segment),
+    /// A UDP datagram, to our hardware address or to many.
+    Udp(Message<'f>),
     /// Broken, or nothing that is served here.
     Useless,
 }
@@ -43,54 +51,82 @@ impl Segment {
     }
 }
 
+/// A UDP datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Message<'f> {
+    /// The hardware address that it came from.
+    pub hardware: EthernetAddress,
+    /// Whether it came to our hardware address, rather than to many.
+    pub to_us: bool,
+    /// Our end and the peer's, as the datagram says.
+    pub tuple: Tuple,
+    pub payload: &'f [u8],
+}
+
+/// The frame around an IP packet.
+#[derive(Clone, Copy)]
+struct Envelope {
+    source: EthernetAddress,
+    to_us: bool,
+}
+
 /// Reads a frame. `hardware` is our own address: what is sent to all, or to others, is no
 /// business of TCP (RFC 1122 section 4.2.3.10).
-pub(super) fn read(frame: &[u8], hardware: EthernetAddress) -> Frame {
+pub(super) fn read(frame: &[u8], hardware: EthernetAddress) -> Frame<'_> {
     let Ok(frame) = EthernetFrame::new_checked(frame) else { return Frame::Useless };
-    let to_us = frame.dst_addr() == hardware;
-    match frame.ethertype() {
-        EthernetProtocol::Arp => Frame::Neighbor,
-        EthernetProtocol::Ipv4 if to_us => read_ipv4(frame.payload()),
-        EthernetProtocol::Ipv6 if to_us => read_ipv6(frame.payload()),
-        EthernetProtocol::Ipv6 => match read_ipv6(frame.payload()) {
-            Frame::Neighbor => Frame::Neighbor,
-            _ => Frame::Useless,
-        },
+    let (to_us, ethertype) = (frame.dst_addr() == hardware, frame.ethertype());
+    let envelope = Envelope { source: frame.src_addr(), to_us };
+    if !to_us && !frame.dst_addr().is_multicast() {
+        return Frame::Useless;
+    }
+    let payload = &frame.into_inner()[EthernetFrame::<&[u8]>::header_len()..];
+    match ethertype {
+        EthernetProtocol::Arp if cfg!(feature = "ipv4") => Frame::Neighbor,
+        #[cfg(feature = "ipv4")]
+        EthernetProtocol::Ipv4 => read_ipv4(payload, envelope),
+        #[cfg(feature = "ipv6")]
+        EthernetProtocol::Ipv6 => read_ipv6(payload, envelope),
         _ => Frame::Useless,
     }
 }
 
-fn read_ipv4(packet: &[u8]) -> Frame {
+#[cfg(feature = "ipv4")]
+fn read_ipv4(packet: &[u8], envelope: Envelope) -> Frame<'_> {
     let Ok(packet) = Ipv4Packet::new_checked(packet) else { return Frame::Useless };
     // Fragments are not put together here, and must not be taken for whole packets.
     if packet.more_frags() || packet.frag_offset() != 0 {
         return Frame::Useless;
     }
+    let ends = (packet.src_addr().into(), packet.dst_addr().into());
     match packet.next_header() {
-        IpProtocol::Tcp => {
-            read_tcp(packet.src_addr().into(), packet.dst_addr().into(), packet.payload())
-        }
-        _ => Frame::Answerable,
+        // Nobody else looks at the header of a datagram.
+        IpProtocol::Udp if packet.verify_checksum() => read_udp(ends, packet.payload(), envelope),
+        IpProtocol::Udp => Frame::Useless,
+        _ if !envelope.to_us => Frame::Useless,
+        IpProtocol::Tcp => read_tcp(ends, packet.payload()),
+        _ => Frame::Answerable(ends.1),
     }
 }
 
 /// Extension headers are not looked behind: no client needs them.
-fn read_ipv6(packet: &[u8]) -> Frame {
+#[cfg(feature = "ipv6")]
+fn read_ipv6(packet: &[u8], envelope: Envelope) -> Frame<'_> {
     let Ok(packet) = Ipv6Packet::new_checked(packet) else { return Frame::Useless };
+    let ends = (packet.src_addr().into(), packet.dst_addr().into());
     match packet.next_header() {
-        IpProtocol::Tcp => {
-            read_tcp(packet.src_addr().into(), packet.dst_addr().into(), packet.payload())
-        }
         IpProtocol::Icmpv6 => match Icmpv6Packet::new_checked(packet.payload()) {
             Ok(message) if is_discovery(message.msg_type()) => Frame::Neighbor,
-            Ok(_) => Frame::Answerable,
-            Err(_) => Frame::Useless,
+            Ok(_) if envelope.to_us => Frame::Answerable(ends.1),
+            _ => Frame::Useless,
         },
+        IpProtocol::Udp => read_udp(ends, packet.payload(), envelope),
+        IpProtocol::Tcp if envelope.to_us => read_tcp(ends, packet.payload()),
         _ => Frame::Useless,
     }
 }
 
 /// RFC 4861 section 4.
+#[cfg(feature = "ipv6")]
 fn is_discovery(message: Icmpv6Message) -> bool {
     matches!(
         message,
@@ -102,7 +138,7 @@ fn is_discovery(message: Icmpv6Message) -> bool {
     )
 }
 
-fn read_tcp(source: IpAddress, destination: IpAddress, segment: &[u8]) -> Frame {
+fn read_tcp((source, destination): (IpAddress, IpAddress), segment: &[u8]) -> Frame<'_> {
     let Ok(segment) = TcpPacket::new_checked(segment) else { return Frame::Useless };
     let (local, remote) = (segment.dst_port(), segment.src_port());
     // A request takes a slot, so what it costs is spent on whole ones only; the checksums of
@@ -125,4 +161,26 @@ fn read_tcp(source: IpAddress, destination: IpAddress, segment: &[u8]) -> Frame 
         acknowledgment: segment.ack_number().0 as u32,
         len: segment.payload().len(),
     })
+}
+
+fn read_udp(
+    (source, destination): (IpAddress, IpAddress),
+    datagram: &[u8],
+    Envelope { source: hardware, to_us }: Envelope,
+) -> Frame<'_> {
+    let Ok(datagram) = UdpPacket::new_checked(datagram) else { return Frame::Useless };
+    // RFC 8200 section 8.1: over IPv6 there must be a checksum.
+    let bare = datagram.checksum() == 0 && !IpAddr::from(destination).is_ipv4();
+    if bare || !datagram.verify_checksum(&source, &destination) {
+        return Frame::Useless;
+    }
+    let (local, remote) = (datagram.dst_port(), datagram.src_port());
+    if local == 0 || remote == 0 {
+        return Frame::Useless;
+    }
+    let tuple = Tuple {
+        local: IpEndpoint::new(destination, local),
+        remote: IpEndpoint::new(source, remote),
+    };
+    Frame::Udp(Message { hardware, to_us, tuple, payload: datagram.payload() })
 }

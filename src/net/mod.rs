@@ -21,6 +21,7 @@
 //! | `demux` | a frame finds its slot, or the service of its port |
 //! | `serve` | a slot's turn: the service, then egress |
 //! | `data` | data connections |
+//! | `datagram` | UDP |
 //! | `frame` | what the demultiplexer reads of a frame |
 //! | `slots`, `index`, `timers`, `secret` | what they say |
 //! | `stream`, `device` | between our traits and smoltcp's |
@@ -28,6 +29,7 @@
 //! In the library, only this module names smoltcp.
 
 mod data;
+mod datagram;
 mod demux;
 mod device;
 mod frame;
@@ -39,15 +41,16 @@ mod stream;
 mod timers;
 
 use core::fmt;
+use core::net::{IpAddr, SocketAddr};
 use core::ops::RangeInclusive;
 
 use smoltcp::iface::{Interface, SocketStorage};
 use smoltcp::phy::{Device, DeviceCapabilities};
 use smoltcp::socket::tcp::State;
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
 
 use crate::budget::Budget;
-use crate::service::Service;
+use crate::service::{DatagramService, Service};
 use crate::time::{Duration, Instant};
 use index::Index;
 use secret::Secret;
@@ -73,6 +76,11 @@ const LINGER: Duration = Duration::from_secs(30);
 const ANSWERS_A_SECOND: u64 = 1000;
 /// As many of them may be sent at once.
 const ANSWERS_AT_ONCE: u64 = 250;
+/// The address that nobody has.
+#[cfg(feature = "ipv4")]
+const UNSPECIFIED: IpAddress = IpAddress::Ipv4(core::net::Ipv4Addr::UNSPECIFIED);
+#[cfg(not(feature = "ipv4"))]
+const UNSPECIFIED: IpAddress = IpAddress::Ipv6(core::net::Ipv6Addr::UNSPECIFIED);
 /// Slots that are woken when a neighbor becomes known; the others look again after a second.
 const NEIGHBOR_WAITERS: usize = 16;
 
@@ -138,6 +146,9 @@ pub struct Memory<'a> {
     pub control_buffers: Buffers<'a>,
     /// Receive and transmit buffers of the data connections.
     pub data_buffers: Buffers<'a>,
+    /// Where services over UDP write what they send: as many bytes as the longest message has.
+    /// It may be empty if there are none.
+    pub message: &'a mut [u8],
 }
 
 /// Memory for the buffers of a pool of slots: each slot gets an equal share.
@@ -152,12 +163,72 @@ pub struct Buffers<'a> {
     pub transmit: &'a mut [u8],
 }
 
-/// A row of the service table: a TCP port and what runs behind it.
+/// A row of the service table: a port, and what runs behind it.
 pub struct Binding<'s> {
+    /// What the service is called.
+    pub name: &'static str,
+    /// Those of our addresses at which it can be had; none means all of them.
+    pub addresses: &'s [IpAddr],
     /// The port; 0 is no port, and the row does nothing.
     pub port: u16,
     /// The service.
-    pub service: &'s mut dyn Service,
+    pub protocol: Protocol<'s>,
+}
+
+/// A service, and what it runs over.
+pub enum Protocol<'s> {
+    /// A service over TCP.
+    Tcp(&'s mut dyn Service),
+    /// A service over UDP.
+    Udp(&'s mut dyn DatagramService),
+}
+
+impl<'s> Binding<'s> {
+    /// A service over TCP, at all of our addresses.
+    pub fn tcp(name: &'static str, port: u16, service: &'s mut dyn Service) -> Self {
+        Self { name, addresses: &[], port, protocol: Protocol::Tcp(service) }
+    }
+
+    /// A service over UDP, at all of our addresses.
+    pub fn udp(name: &'static str, port: u16, service: &'s mut dyn DatagramService) -> Self {
+        Self { name, addresses: &[], port, protocol: Protocol::Udp(service) }
+    }
+
+    /// The same, at some of our addresses only.
+    pub fn at(self, addresses: &'s [IpAddr]) -> Self {
+        Self { addresses, ..self }
+    }
+
+    /// Whether a connection to this endpoint is for this service.
+    fn accepts(&self, local: IpEndpoint) -> bool {
+        matches!(self.protocol, Protocol::Tcp(_)) && self.is_at(local)
+    }
+
+    /// The service, if a datagram to this endpoint is for it. Groups are nobody's address.
+    fn datagrams(&mut self, local: IpEndpoint) -> Option<&mut dyn DatagramService> {
+        let is_at =
+            if local.addr.is_unicast() { self.is_at(local) } else { self.port == local.port };
+        match &mut self.protocol {
+            Protocol::Udp(service) if is_at => Some(*service),
+            _ => None,
+        }
+    }
+
+    fn is_at(&self, local: IpEndpoint) -> bool {
+        let address = local.addr.into();
+        self.port == local.port && (self.addresses.is_empty() || self.addresses.contains(&address))
+    }
+}
+
+/// The service over TCP of a row.
+fn service_at<'b, 's>(
+    services: &'b mut [Binding<'s>],
+    row: usize,
+) -> Option<&'b mut (dyn Service + 's)> {
+    match &mut services.get_mut(row)?.protocol {
+        Protocol::Tcp(service) => Some(*service),
+        Protocol::Udp(_) => None,
+    }
 }
 
 /// A network interface with the connections to its services.
@@ -188,6 +259,10 @@ pub struct Net<'a> {
     /// RST and ICMP answers that may be sent.
     answers: Budget,
     accepting: bool,
+    /// Where services over UDP write.
+    message: &'a mut [u8],
+    /// When one of them may have something to send.
+    emission: Option<Instant>,
 }
 
 impl<'a> Net<'a> {
@@ -208,7 +283,7 @@ impl<'a> Net<'a> {
         let mut iface = Interface::new(smoltcp_config, device, instant(now));
         configure(&mut iface, config)?;
         let control = memory.control;
-        let (slots, index, timers) = furnish(memory)?;
+        let (slots, index, timers, message) = furnish(memory)?;
         let mut net = Self {
             iface,
             hardware: config.hardware,
@@ -227,6 +302,8 @@ impl<'a> Net<'a> {
             neighborless: heapless::Vec::new(),
             answers: Budget::new(ANSWERS_A_SECOND, ANSWERS_AT_ONCE),
             accepting: true,
+            message,
+            emission: Some(now),
         };
         for slot in 0..net.slots.len() as u16 {
             let kind = net.kind(slot);
@@ -256,15 +333,23 @@ impl<'a> Net<'a> {
                 self.serve(slot, device, services, now);
             }
         }
-        if more || self.ready.len() > 0 { Some(now) } else { self.timers.next() }
+        self.emit(device, services, now);
+        if more || self.ready.len() > 0 {
+            return Some(now);
+        }
+        self.timers.next().into_iter().chain(self.emission).min()
     }
 
     /// Stops accepting connections, and tells the services to end theirs until `until`.
     pub fn shutdown(&mut self, services: &mut [Binding<'_>], until: Instant) {
         self.accepting = false;
         for binding in services {
-            binding.service.shutdown(until);
+            match &mut binding.protocol {
+                Protocol::Tcp(service) => service.shutdown(until),
+                Protocol::Udp(service) => service.shutdown(),
+            }
         }
+        self.emission = Some(Instant::ZERO);
         for slot in 0..self.slots.len() as u16 {
             self.mark(slot);
         }
@@ -277,8 +362,8 @@ impl<'a> Net<'a> {
                 if let Some(data) = session.data {
                     self.release(data);
                 }
-                if let Some(binding) = services.get_mut(session.service) {
-                    binding.service.close(session.id);
+                if let Some(service) = service_at(services, session.service) {
+                    service.close(session.id);
                 }
                 self.release(slot);
             }
@@ -320,6 +405,23 @@ fn instant(now: Instant) -> smoltcp::time::Instant {
     smoltcp::time::Instant::from_micros(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
 }
 
+fn socket_address(endpoint: IpEndpoint) -> SocketAddr {
+    SocketAddr::new(endpoint.addr.into(), endpoint.port)
+}
+
+/// An endpoint of a version of IP that there is here.
+fn endpoint(address: SocketAddr) -> Option<IpEndpoint> {
+    let ip = match address.ip() {
+        #[cfg(feature = "ipv4")]
+        IpAddr::V4(ip) => ip.into(),
+        #[cfg(feature = "ipv6")]
+        IpAddr::V6(ip) => ip.into(),
+        #[cfg(not(all(feature = "ipv4", feature = "ipv6")))]
+        _ => return None,
+    };
+    Some(IpEndpoint::new(ip, address.port()))
+}
+
 fn configure(iface: &mut Interface, config: &Config<'_>) -> Result<(), ConfigError> {
     let mut fits = Ok(());
     iface.update_ip_addrs(|addresses| {
@@ -329,7 +431,9 @@ fn configure(iface: &mut Interface, config: &Config<'_>) -> Result<(), ConfigErr
     for gateway in config.gateways {
         let routes = iface.routes_mut();
         let replaced = match *gateway {
+            #[cfg(feature = "ipv4")]
             IpAddress::Ipv4(router) => routes.add_default_ipv4_route(router),
+            #[cfg(feature = "ipv6")]
             IpAddress::Ipv6(router) => routes.add_default_ipv6_route(router),
         };
         if !matches!(replaced, Ok(None)) {
@@ -339,11 +443,13 @@ fn configure(iface: &mut Interface, config: &Config<'_>) -> Result<(), ConfigErr
     Ok(())
 }
 
+/// What [`Memory`] becomes: the slots with their sockets, the index, the timers, and the memory
+/// for messages.
+type Furniture<'a> = (&'a mut [Slot<'a>], Index<'a>, Timers<'a>, &'a mut [u8]);
+
 /// Gives each slot its socket, and makes the rest of the memory what it is for.
-fn furnish<'a>(
-    memory: Memory<'a>,
-) -> Result<(&'a mut [Slot<'a>], Index<'a>, Timers<'a>), ConfigError> {
-    let Memory { control, slots, sockets, timers, buckets, control_buffers, data_buffers } = memory;
+fn furnish(memory: Memory<'_>) -> Result<Furniture<'_>, ConfigError> {
+    let Memory { control, slots, sockets, timers, buckets, .. } = memory;
     let enough = (1..usize::from(u16::MAX)).contains(&slots.len())
         && (1..=slots.len()).contains(&control)
         && sockets.len() >= slots.len()
@@ -354,9 +460,9 @@ fn furnish<'a>(
     }
     let mut sockets = sockets.iter_mut();
     let (control_slots, data_slots) = slots.split_at_mut(control);
-    equip(control_slots, &mut sockets, control_buffers)?;
-    equip(data_slots, &mut sockets, data_buffers)?;
-    Ok((slots, Index::new(buckets), Timers::new(timers)))
+    equip(control_slots, &mut sockets, memory.control_buffers)?;
+    equip(data_slots, &mut sockets, memory.data_buffers)?;
+    Ok((slots, Index::new(buckets), Timers::new(timers), memory.message))
 }
 
 /// Gives each slot a socket, with its share of the buffers.

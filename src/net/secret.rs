@@ -1,9 +1,10 @@
 //! What a peer must not guess: keyed hashes of one random seed.
 
 use core::hash::Hasher;
+use core::net::IpAddr;
 
 use siphasher::sip::SipHasher13;
-use smoltcp::wire::{IpAddress, IpEndpoint};
+use smoltcp::wire::IpEndpoint;
 
 use super::index::Tuple;
 use crate::time::Instant;
@@ -63,9 +64,9 @@ impl Secret {
 }
 
 fn write_endpoint(hasher: &mut SipHasher13, endpoint: IpEndpoint) {
-    match endpoint.addr {
-        IpAddress::Ipv4(address) => hasher.write(&address.octets()),
-        IpAddress::Ipv6(address) => hasher.write(&address.octets()),
+    match endpoint.addr.into() {
+        IpAddr::V4(address) => hasher.write(&address.octets()),
+        IpAddr::V6(address) => hasher.write(&address.octets()),
     }
     hasher.write_u16(endpoint.port);
 }
@@ -76,11 +77,14 @@ fn write_endpoint(hasher: &mut SipHasher13, endpoint: IpEndpoint) {
 /// its output. A throw-away interface for each connection, seeded like this, gives the number
 /// that we want instead. It relies on two things that are not promised: the generator
 /// (a multiplication, an addition and a shift that its top bits choose), and that a new
-/// interface draws once, for a 16-bit IPv4 identification that must not be zero. The test of
-/// initial sequence numbers fails when either changes.
+/// interface with IPv4 draws once, for a 16-bit identification that must not be zero. The test
+/// of initial sequence numbers fails when either changes.
 pub(super) fn interface_seed(isn: u32) -> u64 {
     // With its top three bits zero, a state gives its bits 29 to 60.
     let mut state = u64::from(isn) << 29;
+    if !cfg!(feature = "ipv4") {
+        return before(state);
+    }
     // The low bits are free: one in 65,536 states follows one that gives a zero
     // identification, at which the interface would draw once more.
     while identification(before(state)) == 0 {

@@ -1,16 +1,13 @@
 //! A slot's turn: its service is polled, its segments are sent, its next deadline is set.
 
-use core::net::SocketAddr;
-
 use smoltcp::iface::PollResult;
 use smoltcp::phy::Device;
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Duration as SmoltcpDuration;
-use smoltcp::wire::IpEndpoint;
 
 use super::device::Outlet;
 use super::slots::{Role, Session, Slot};
-use super::{Binding, Net, instant};
+use super::{Binding, Net, instant, service_at, socket_address};
 use crate::service::{Action, Data, DataError, Io};
 use crate::stream::Stream;
 use crate::time::{Duration, Instant};
@@ -69,8 +66,7 @@ impl<'a> Net<'a> {
         self.half_open.remove(self.slots, at);
         let slot = &mut self.slots[usize::from(at)];
         let (local, peer) = (socket_address(slot.tuple.local), socket_address(slot.tuple.remote));
-        let id =
-            services.get_mut(service).and_then(|binding| binding.service.open(local, peer, now));
+        let id = service_at(services, service).and_then(|service| service.open(local, peer, now));
         let Some(id) = id else {
             slot.socket_mut().abort();
             return self.leave(at, now);
@@ -117,7 +113,7 @@ impl<'a> Net<'a> {
         services: &mut [Binding<'_>],
         now: Instant,
     ) -> bool {
-        let Some(Binding { service, .. }) = services.get_mut(session.service) else { return false };
+        let Some(service) = service_at(services, session.service) else { return false };
         session.wait = None;
         for _ in 0..ACTIONS_A_TURN {
             let (control, data) = pair(self.slots, self.control, at, session.data);
@@ -265,8 +261,4 @@ fn poll(
         _ => Data::Opening(socket_address(local)),
     };
     service(Io { control: &mut control, data })
-}
-
-fn socket_address(endpoint: IpEndpoint) -> SocketAddr {
-    SocketAddr::new(endpoint.addr.into(), endpoint.port)
 }

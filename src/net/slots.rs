@@ -4,8 +4,9 @@
 use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
 use smoltcp::time::Duration;
-use smoltcp::wire::{IpAddress, IpEndpoint, Ipv4Address};
+use smoltcp::wire::IpEndpoint;
 
+use super::UNSPECIFIED;
 use super::frame::Segment;
 use super::index::Tuple;
 use super::stream::TcpStream;
@@ -69,7 +70,7 @@ pub struct Slot<'a> {
 
 impl Default for Slot<'_> {
     fn default() -> Self {
-        let nowhere = IpEndpoint::new(IpAddress::Ipv4(Ipv4Address::UNSPECIFIED), 0);
+        let nowhere = IpEndpoint::new(UNSPECIFIED, 0);
         Self {
             sockets: SocketSet::new(&mut [][..]),
             role: Role::Free,

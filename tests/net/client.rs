@@ -83,7 +83,7 @@ impl World {
     /// Forgets a socket; the peer is not told.
     pub fn forget(&mut self, tcp: Tcp) {
         let socket = self.hosts[tcp.host].sockets.remove(tcp.handle);
-        let AnySocket::Tcp(socket) = socket;
+        let AnySocket::Tcp(socket) = socket else { unreachable!("hosts have no others") };
         self.used_sockets.push(socket);
     }
 

@@ -223,18 +223,14 @@ impl Server {
 
     /// Ends every session at once, as a program does that stops.
     pub fn abandon(&mut self) {
-        let mut services = [
-            Binding { port: FTP, service: &mut self.ftp },
-            Binding { port: ECHO, service: &mut self.echo },
-        ];
+        let mut services =
+            [Binding::tcp("ftp", FTP, &mut self.ftp), Binding::tcp("echo", ECHO, &mut self.echo)];
         self.net.abandon(&mut services);
     }
 
     fn turn(&mut self, now: Micros) {
-        let mut services = [
-            Binding { port: FTP, service: &mut self.ftp },
-            Binding { port: ECHO, service: &mut self.echo },
-        ];
+        let mut services =
+            [Binding::tcp("ftp", FTP, &mut self.ftp), Binding::tcp("echo", ECHO, &mut self.echo)];
         let due = self.net.poll(&mut self.port, &mut services, instant(now));
         self.due = due.map(|due| due.as_micros().max(now));
         self.turns += 1;
@@ -263,6 +259,7 @@ fn memory(shape: &Shape) -> Memory<'static> {
             receive: bytes(shape.data * shape.data_receive),
             transmit: bytes(shape.data * shape.data_transmit),
         },
+        message: bytes(1500),
     }
 }
 
