@@ -44,7 +44,7 @@
 //! use tinyftp::net::smoltcp::iface::SocketStorage;
 //! use tinyftp::net::smoltcp::phy::Device;
 //! use tinyftp::net::smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
-//! use tinyftp::net::{self, Binding, Bucket, Buffers, Memory, Net, Slot, Timer};
+//! use tinyftp::net::{self, Address, Binding, Bucket, Buffers, Memory, Net, Slot, Timer};
 //! use tinyftp::storage::ram::{Block, Node, RamDisk};
 //! use tinyftp::time::Instant;
 //!
@@ -70,11 +70,11 @@
 //!         data_buffers: Buffers { receive: &mut data_in, transmit: &mut data_out },
 //!         message: &mut [], // no service over UDP
 //!     };
-//!     let addresses: [IpCidr; 1] = [IpCidr::new(IpAddress::v4(192, 168, 69, 1), 24)];
+//!     let addresses = [Address::Fixed(IpCidr::new(IpAddress::v4(192, 168, 69, 1), 24))];
 //!     let hardware = EthernetAddress([2, 0, 192, 168, 69, 1]);
 //!     let passive_ports = 49_152..=65_535;
 //!     let config =
-//!         net::Config { hardware, addresses: &addresses, gateways: &[], passive_ports, seed };
+//!         net::Config { hardware, addresses: &addresses, routes: &[], passive_ports, seed };
 //!     let mut net = Net::new(&config, memory, device, now())?;
 //!
 //!     // A disk of 8 KiB, who may use it, and the service.

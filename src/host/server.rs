@@ -1,6 +1,7 @@
 //! From options to a running server: the device, the services, the loop.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use tinyftp::auth::{Accounts, Rights};
 use tinyftp::ftp::{self, Ftp};
-use tinyftp::net::{Binding, Config, Net};
+use tinyftp::net::{Address, Binding, Config, Net, Route};
 use tinyftp::services::echo::Echo;
 use tinyftp::storage::quota::{Quota, Quotas};
 use tinyftp::storage::{Path, Storage};
@@ -58,11 +59,12 @@ impl<'o> Server<'o> {
         let signals = Signals::catch().map_err(|error| format!("no signals: {error}"))?;
         let mut tap = Tap::open(&options.tap)?;
         let hardware = hardware_address(&options.addresses);
-        let gateways: Vec<IpAddress> = options.gateways.iter().map(|&ip| ip.into()).collect();
+        let addresses: Vec<_> = options.addresses.iter().copied().map(Address::Fixed).collect();
+        let routes: Vec<_> = options.gateways.iter().map(|&router| default_route(router)).collect();
         let config = Config {
             hardware,
-            addresses: &options.addresses,
-            gateways: &gateways,
+            addresses: &addresses,
+            routes: &routes,
             passive_ports: options.passive_ports.0..=options.passive_ports.1,
             seed: random()?,
         };
@@ -256,6 +258,15 @@ impl<'o> Server<'o> {
             Err(error) => Err(format!("cannot wait: {error}")),
         }
     }
+}
+
+/// The way to everywhere.
+fn default_route(router: IpAddr) -> Route {
+    let everywhere: IpAddress = match router {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    Route { cidr: IpCidr::new(everywhere, 0), via: router.into() }
 }
 
 /// Each port has one meaning.

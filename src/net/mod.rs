@@ -89,10 +89,10 @@ const NEIGHBOR_WAITERS: usize = 16;
 pub struct Config<'c> {
     /// Our hardware address. It must be unicast.
     pub hardware: EthernetAddress,
-    /// Our addresses, each with the prefix of its network.
-    pub addresses: &'c [IpCidr],
-    /// The routers to other networks, one for each version of IP at most.
-    pub gateways: &'c [IpAddress],
+    /// Our addresses.
+    pub addresses: &'c [Address],
+    /// The ways to other networks. The longest prefix that a destination matches decides.
+    pub routes: &'c [Route],
     /// First and last port for data connections that clients open. No service may have one
     /// of them.
     pub passive_ports: RangeInclusive<u16>,
@@ -101,13 +101,31 @@ pub struct Config<'c> {
     pub seed: u128,
 }
 
+/// Where an address of ours comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// It is given, with the prefix of its network.
+    Fixed(IpCidr),
+}
+
+/// A way to another network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The network; `0.0.0.0/0` and `::/0` are all there are.
+    pub cidr: IpCidr,
+    /// The router, on one of our own networks.
+    pub via: IpAddress,
+}
+
 /// Why a [`Config`] is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigError {
     /// More addresses than smoltcp was compiled for.
     TooManyAddresses,
-    /// More than one gateway for a version of IP, or more than smoltcp was compiled for.
-    TooManyGateways,
+    /// More routes than smoltcp was compiled for.
+    TooManyRoutes,
+    /// A router that is on none of our networks, or of another version of IP than its route.
+    NoSuchRouter,
     /// An address, or the hardware address, is no unicast address.
     NotUnicast,
     /// The memory has no slots, or less for something than its slots need.
@@ -118,7 +136,8 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ConfigError::TooManyAddresses => "too many addresses",
-            ConfigError::TooManyGateways => "more than one gateway for IPv4, or for IPv6",
+            ConfigError::TooManyRoutes => "too many routes",
+            ConfigError::NoSuchRouter => "a router is on none of our networks",
             ConfigError::NotUnicast => "an address is not unicast",
             ConfigError::Memory => "not enough memory",
         })
@@ -273,7 +292,8 @@ impl<'a> Net<'a> {
         device: &mut (impl Device + ?Sized),
         now: Instant,
     ) -> Result<Self, ConfigError> {
-        let unicast = config.addresses.iter().all(|cidr| cidr.address().is_unicast());
+        let unicast =
+            config.addresses.iter().all(|Address::Fixed(cidr)| cidr.address().is_unicast());
         if !unicast || !config.hardware.is_unicast() {
             return Err(ConfigError::NotUnicast);
         }
@@ -425,20 +445,25 @@ fn endpoint(address: SocketAddr) -> Option<IpEndpoint> {
 fn configure(iface: &mut Interface, config: &Config<'_>) -> Result<(), ConfigError> {
     let mut fits = Ok(());
     iface.update_ip_addrs(|addresses| {
-        fits = addresses.extend_from_slice(config.addresses);
+        fits = config.addresses.iter().try_for_each(|&Address::Fixed(cidr)| addresses.push(cidr));
     });
     fits.map_err(|_| ConfigError::TooManyAddresses)?;
-    for gateway in config.gateways {
-        let routes = iface.routes_mut();
-        let replaced = match *gateway {
-            #[cfg(feature = "ipv4")]
-            IpAddress::Ipv4(router) => routes.add_default_ipv4_route(router),
-            #[cfg(feature = "ipv6")]
-            IpAddress::Ipv6(router) => routes.add_default_ipv6_route(router),
-        };
-        if !matches!(replaced, Ok(None)) {
-            return Err(ConfigError::TooManyGateways);
+    for route in config.routes {
+        let is_near = |cidr: &IpCidr| cidr.contains_addr(&route.via);
+        if route.cidr.address().version() != route.via.version()
+            || !iface.ip_addrs().iter().any(is_near)
+        {
+            return Err(ConfigError::NoSuchRouter);
         }
+        let entry = smoltcp::iface::Route {
+            cidr: route.cidr,
+            via_router: route.via,
+            preferred_until: None,
+            expires_at: None,
+        };
+        let mut fits = Ok(());
+        iface.routes_mut().update(|routes| fits = routes.push(entry));
+        fits.map_err(|_| ConfigError::TooManyRoutes)?;
     }
     Ok(())
 }

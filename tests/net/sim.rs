@@ -10,7 +10,7 @@ use smoltcp::socket::tcp::Socket;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Address, Ipv6Address};
 use tinyftp::auth::{Account, Accounts, Grant, Rights};
 use tinyftp::ftp::{Config as FtpConfig, Ftp};
-use tinyftp::net::{Binding, Bucket, Buffers, Config, Memory, Net, Slot, Timer};
+use tinyftp::net::{Address, Binding, Bucket, Buffers, Config, Memory, Net, Route, Slot, Timer};
 use tinyftp::services::echo::Echo;
 use tinyftp::storage::Path;
 use tinyftp::storage::ram::{Block, Node, RamDisk};
@@ -197,11 +197,16 @@ const SPARE_SESSIONS: usize = 4;
 impl Server {
     fn new(shape: &Shape, files: &[(&str, &[u8])], now: Micros) -> Self {
         let mut port = Port::default();
-        let addresses = [cidr(SERVER_V4.into()), cidr(SERVER_V6.into())];
+        let fixed = |address| Address::Fixed(cidr(address));
+        let addresses = [fixed(SERVER_V4.into()), fixed(SERVER_V6.into())];
+        let routes = [
+            Route { cidr: IpCidr::new(Ipv4Address::UNSPECIFIED.into(), 0), via: GATEWAY_V4.into() },
+            Route { cidr: IpCidr::new(Ipv6Address::UNSPECIFIED.into(), 0), via: GATEWAY_V6.into() },
+        ];
         let config = Config {
             hardware: SERVER_MAC,
             addresses: &addresses,
-            gateways: &[GATEWAY_V4.into(), GATEWAY_V6.into()],
+            routes: &routes,
             passive_ports: shape.passive_ports.0..=shape.passive_ports.1,
             seed: shape.seed,
         };
