@@ -18,8 +18,9 @@
 //! ```
 //!
 //! - A [`service::Service`] is what runs behind a port. It sees connections as
-//!   [`stream::Stream`]s and answers with what it wants next. [`ftp`] and [`services::echo`]
-//!   are two; they know nothing of smoltcp, and compile without it.
+//!   [`stream::Stream`]s and answers with what it wants next; a [`service::DatagramService`]
+//!   sees datagrams. [`ftp`] and those in [`services`] know nothing of smoltcp, and compile
+//!   without it.
 //! - A [`storage::Storage`] is where the files are; [`storage::ram::RamDisk`] is one.
 //! - An [`auth::Authenticator`] decides who may do what.
 //! - `net`, with the feature of that name, is the network: a demultiplexer in front of smoltcp

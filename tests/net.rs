@@ -8,6 +8,8 @@ mod answers;
 mod client;
 #[path = "net/data.rs"]
 mod data;
+#[path = "net/datagrams.rs"]
+mod datagrams;
 #[path = "net/fuzz.rs"]
 mod fuzz;
 #[path = "net/idle.rs"]

@@ -14,6 +14,7 @@ use tinyftp::auth::{Accounts, Rights};
 use tinyftp::ftp::{self, Ftp};
 use tinyftp::net::{Address, Binding, Config, Net, Route};
 use tinyftp::services::echo::Echo;
+use tinyftp::services::simple::Simple;
 use tinyftp::storage::quota::{Quota, Quotas};
 use tinyftp::storage::{Path, Storage};
 use tinyftp::time::Instant;
@@ -135,8 +136,8 @@ impl<'o> Server<'o> {
     }
 
     /// The echo service.
-    pub fn echo(&self) -> Echo<'static> {
-        Echo::new(lend(ECHO_SESSIONS, || None), self.options.idle_timeout)
+    pub fn echo(&self) -> Simple<'static, Echo> {
+        Simple::new(Echo, lend(ECHO_SESSIONS, || None), self.options.idle_timeout)
     }
 
     /// Says what there is to be had.

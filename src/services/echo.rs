@@ -1,82 +1,40 @@
-//! Echo (RFC 862): what comes is sent back, until the peer is done.
+//! Echo (RFC 862): what comes is sent back.
 
-use core::net::SocketAddr;
+use super::simple::{BYTES_A_TURN, Exchange, Progress, pause};
+use crate::service::{Datagram, DatagramService};
+use crate::stream::Stream;
+use crate::time::Instant;
 
-use crate::service::{Action, Io, Service, SessionId};
-use crate::stream::{Status, Stream};
-use crate::time::{Duration, Instant};
+/// The echo service. Over TCP it goes on until the peer is done.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Echo;
 
-/// Bytes that one poll sends back at most.
-const BYTES_A_POLL: usize = 64 * 1024;
+impl Exchange for Echo {
+    const NAME: &'static str = "echo";
 
-/// The echo service. It keeps nothing but when each session last moved.
-pub struct Echo<'a> {
-    /// When each session last moved; `None`: there is no such session.
-    active: &'a mut [Option<Instant>],
-    idle_timeout: Duration,
-    stops: bool,
-}
-
-impl<'a> Echo<'a> {
-    /// Echo for as many sessions as there are places in `active`; one that does not move for
-    /// `idle_timeout` is closed.
-    pub fn new(active: &'a mut [Option<Instant>], idle_timeout: Duration) -> Self {
-        active.fill(None);
-        Self { active, idle_timeout, stops: false }
-    }
-}
-
-impl Service for Echo<'_> {
-    fn open(&mut self, _: SocketAddr, peer: SocketAddr, now: Instant) -> Option<SessionId> {
-        let id = self.active.iter().position(Option::is_none)?;
-        info!("{peer} connected to echo");
-        self.active[id] = Some(now);
-        Some(id)
-    }
-
-    fn poll(&mut self, id: SessionId, io: Io<'_>, now: Instant) -> Action {
-        let Some(Some(active)) = self.active.get_mut(id) else { return Action::Close };
-        let (moved, action) = echo(io.control);
-        if moved {
-            *active = now;
+    fn advance(&mut self, stream: &mut dyn Stream, _: Instant) -> Progress {
+        let mut moved = 0;
+        while moved < BYTES_A_TURN {
+            let room = stream.room();
+            let mut piece = [0; 512];
+            let bytes = stream.readable();
+            let n = bytes.len().min(piece.len()).min(room);
+            piece[..n].copy_from_slice(&bytes[..n]);
+            if n == 0 {
+                return pause(stream, moved > 0);
+            }
+            stream.write(&piece[..n]);
+            stream.consume(n);
+            moved += n;
         }
-        let deadline = *active + self.idle_timeout;
-        match action {
-            Action::Wait(_) if self.stops || now >= deadline => Action::Close,
-            Action::Wait(_) => Action::Wait(Some(deadline)),
-            action => action,
-        }
-    }
-
-    fn close(&mut self, id: SessionId) {
-        if let Some(active) = self.active.get_mut(id) {
-            *active = None;
-        }
-    }
-
-    fn shutdown(&mut self, _: Instant) {
-        self.stops = true;
+        Progress::More
     }
 }
 
-/// Sends back what can be sent back now; says whether that was anything.
-fn echo(stream: &mut dyn Stream) -> (bool, Action) {
-    let mut moved = 0;
-    while moved < BYTES_A_POLL {
-        let room = stream.room();
-        let status = stream.status();
-        let mut piece = [0; 512];
-        let bytes = stream.readable();
-        let n = bytes.len().min(piece.len()).min(room);
-        piece[..n].copy_from_slice(&bytes[..n]);
-        if n == 0 {
-            let done = bytes.is_empty() && status == Status::PeerFinished;
-            let over = done || status == Status::Broken;
-            return (moved > 0, if over { Action::Close } else { Action::Wait(None) });
-        }
-        stream.write(&piece[..n]);
-        stream.consume(n);
-        moved += n;
+impl DatagramService for Echo {
+    fn answer(&mut self, datagram: &Datagram<'_>, reply: &mut [u8], _: Instant) -> Option<usize> {
+        let payload = datagram.payload;
+        reply.get_mut(..payload.len())?.copy_from_slice(payload);
+        Some(payload.len())
     }
-    (true, Action::Yield)
 }

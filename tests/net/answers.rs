@@ -80,7 +80,7 @@ fn of_pings() {
 
 #[test]
 fn of_syns_to_a_closed_port() {
-    for peer in [Peer::new(60_009, 9), Peer::new6(60_009, 9)] {
+    for peer in [Peer::new(60_009, 99), Peer::new6(60_009, 99)] {
         flood(peer.frame(&peer.syn()), BURST);
     }
 }

@@ -8,7 +8,7 @@ use crate::raw::{self, Peer};
 use crate::sim::{ECHO, FTP, MS, S, SERVER_MAC, SERVER_V4, SERVER_V6, Shape, World};
 use crate::wire::{Mac, Segment};
 
-const CLOSED: u16 = 9;
+const CLOSED: u16 = 99;
 
 fn world(shape: Shape) -> World {
     let mut w = World::new(shape);

@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 
 use smoltcp::iface::{Config as HostConfig, Interface, SocketSet, SocketStorage};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
@@ -11,7 +12,11 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Address, Ipv6Address
 use tinyftp::auth::{Account, Accounts, Grant, Rights};
 use tinyftp::ftp::{Config as FtpConfig, Ftp};
 use tinyftp::net::{Address, Binding, Bucket, Buffers, Config, Memory, Net, Route, Slot, Timer};
+use tinyftp::service::{Datagram, DatagramService, Emission};
+use tinyftp::services::daytime::Daytime;
+use tinyftp::services::discard::Discard;
 use tinyftp::services::echo::Echo;
+use tinyftp::services::simple::Simple;
 use tinyftp::storage::Path;
 use tinyftp::storage::ram::{Block, Node, RamDisk};
 use tinyftp::time::{Duration, Instant, Timestamp};
@@ -25,6 +30,16 @@ pub const GATEWAY_V4: Ipv4Address = Ipv4Address::new(192, 168, 69, 254);
 pub const GATEWAY_V6: Ipv6Address = Ipv6Address::new(0xfd00, 0, 0, 0, 0, 0, 0, 0xfe);
 pub const FTP: u16 = 21;
 pub const ECHO: u16 = 7;
+pub const DISCARD: u16 = 9;
+pub const DAYTIME: u16 = 13;
+pub const DAYTIME_ADDRESSES: [IpAddr; 1] = [IpAddr::V4(SERVER_V4)];
+pub const BEACON: u16 = 5000;
+pub const GROUPS: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Address::new(239, 1, 2, 3)),
+    IpAddr::V6(Ipv6Address::new(0xff02, 0, 0, 0, 0, 0, 0, 0x99)),
+];
+/// Seconds since 1970 when the clock stood at zero.
+pub const DATE: u64 = 1_795_326_203;
 /// Ports from here on belong to raw peers: the stacks of hosts are not told of them.
 pub const FIRST_RAW_PORT: u16 = 60_000;
 
@@ -177,12 +192,79 @@ impl TxToken for Sender<'_> {
 /// no other time: a wake-up that it forgets is missed.
 pub struct Server {
     pub net: Net<'static>,
-    pub ftp: Ftp<'static, RamDisk<'static>, Accounts<'static>, 256>,
-    pub echo: Echo<'static>,
+    pub services: Services,
     pub port: Port,
     pub due: Option<Micros>,
     /// Turns that it had.
     pub turns: u64,
+}
+
+/// What runs behind its ports.
+pub struct Services {
+    pub ftp: Ftp<'static, RamDisk<'static>, Accounts<'static>, 256>,
+    echo: Simple<'static, Echo>,
+    discard: Simple<'static, Discard>,
+    daytime: Simple<'static, Daytime>,
+    echo_udp: Echo,
+    discard_udp: Discard,
+    daytime_udp: Daytime,
+    pub beacon: Beacon,
+}
+
+impl Services {
+    fn table(&mut self) -> [Binding<'_>; 8] {
+        [
+            Binding::tcp("ftp", FTP, &mut self.ftp),
+            Binding::tcp("echo", ECHO, &mut self.echo),
+            Binding::tcp("discard", DISCARD, &mut self.discard),
+            Binding::tcp("daytime", DAYTIME, &mut self.daytime),
+            Binding::udp("echo", ECHO, &mut self.echo_udp),
+            Binding::udp("discard", DISCARD, &mut self.discard_udp),
+            // At one address only.
+            Binding::udp("daytime", DAYTIME, &mut self.daytime_udp).at(&DAYTIME_ADDRESSES),
+            Binding::udp("beacon", BEACON, &mut self.beacon),
+        ]
+    }
+}
+
+/// A service that listens to groups, and says to each what it is told to, when it is time.
+#[derive(Default)]
+pub struct Beacon {
+    pub heard: Vec<(SocketAddr, Vec<u8>)>,
+    pub to_say: VecDeque<(Micros, SocketAddr, Vec<u8>)>,
+    pub addresses: Vec<IpAddr>,
+}
+
+impl DatagramService for Beacon {
+    fn answer(&mut self, datagram: &Datagram<'_>, reply: &mut [u8], _: Instant) -> Option<usize> {
+        self.heard.push((datagram.local, datagram.payload.to_vec()));
+        reply[..5].copy_from_slice(b"heard");
+        Some(5)
+    }
+
+    fn groups(&self) -> &[IpAddr] {
+        &GROUPS
+    }
+
+    fn poll(&mut self, addresses: &[IpAddr], message: &mut [u8], now: Instant) -> Emission {
+        self.addresses = addresses.to_vec();
+        match self.to_say.front() {
+            Some(&(at, ..)) if at > now.as_micros() => Emission::Wait(Some(instant(at))),
+            Some((_, to, text)) => {
+                let (to, len) = (*to, text.len());
+                message[..len].copy_from_slice(text);
+                self.to_say.pop_front();
+                Emission::Send { to, len }
+            }
+            None => Emission::Wait(None),
+        }
+    }
+
+    fn shutdown(&mut self) {
+        for group in GROUPS {
+            self.to_say.push_back((0, SocketAddr::new(group, BEACON), b"bye".to_vec()));
+        }
+    }
 }
 
 fn accounts() -> Accounts<'static> {
@@ -221,22 +303,34 @@ impl Server {
         let config =
             FtpConfig { max_sessions: shape.control, idle_timeout, ..FtpConfig::default() };
         let sessions = lend(shape.control + SPARE_SESSIONS, Default::default);
-        let ftp = Ftp::new(disk, accounts(), config, sessions);
-        let echo = Echo::new(lend(shape.control, || None), idle_timeout);
-        Self { net, ftp, echo, port, due: Some(now), turns: 0 }
+        let places = || lend(shape.control, || None);
+        let start = Timestamp(DATE);
+        let services = Services {
+            ftp: Ftp::new(disk, accounts(), config, sessions),
+            echo: Simple::new(Echo, places(), idle_timeout),
+            discard: Simple::new(Discard, places(), idle_timeout),
+            daytime: Simple::new(Daytime { start }, places(), idle_timeout),
+            echo_udp: Echo,
+            discard_udp: Discard,
+            daytime_udp: Daytime { start },
+            beacon: Beacon::default(),
+        };
+        Self { net, services, port, due: Some(now), turns: 0 }
     }
 
     /// Ends every session at once, as a program does that stops.
     pub fn abandon(&mut self) {
-        let mut services =
-            [Binding::tcp("ftp", FTP, &mut self.ftp), Binding::tcp("echo", ECHO, &mut self.echo)];
-        self.net.abandon(&mut services);
+        self.net.abandon(&mut self.services.table());
+    }
+
+    /// Tells it to stop.
+    pub fn shutdown(&mut self, now: Micros) {
+        self.net.shutdown(&mut self.services.table(), instant(now));
+        self.due = Some(now);
     }
 
     fn turn(&mut self, now: Micros) {
-        let mut services =
-            [Binding::tcp("ftp", FTP, &mut self.ftp), Binding::tcp("echo", ECHO, &mut self.echo)];
-        let due = self.net.poll(&mut self.port, &mut services, instant(now));
+        let due = self.net.poll(&mut self.port, &mut self.services.table(), instant(now));
         self.due = due.map(|due| due.as_micros().max(now));
         self.turns += 1;
     }

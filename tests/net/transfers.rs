@@ -1,7 +1,7 @@
 //! Whole files over a wire that loses, reorders and doubles frames.
 
 use crate::client::{Client, Mode};
-use crate::sim::{ECHO, Faults, MS, SERVER_V4, SERVER_V6, Shape, World, pattern};
+use crate::sim::{DAYTIME, DISCARD, ECHO, Faults, MS, SERVER_V4, SERVER_V6, Shape, World, pattern};
 
 const MIB: usize = 1024 * 1024;
 
@@ -98,5 +98,26 @@ fn everything_over_ipv6() {
     client.store(&mut w, Mode::Epsv, "up", &up);
     assert!(client.retrieve(&mut w, Mode::Epsv, "up") == up);
     client.quit(&mut w);
+    w.finish();
+}
+
+#[test]
+fn a_mebibyte_to_discard() {
+    let mut w = World::new(Shape::SMALL);
+    let host = w.host(100);
+    w.faults(bad_wire(1), 60);
+    let tcp = w.connect(host, SERVER_V4.into(), DISCARD);
+    assert_eq!(w.pump(tcp, &pattern(MIB, 8)), b"");
+    w.finish();
+}
+
+#[test]
+fn daytime_says_the_time_and_hangs_up() {
+    let mut w = World::new(Shape::SMALL);
+    let host = w.host(100);
+    for address in [SERVER_V4.into(), SERVER_V6.into()] {
+        let tcp = w.connect(host, address, DAYTIME);
+        assert_eq!(w.drain(tcp), b"Sunday, November 22, 2026 05:43:24-UTC\r\n");
+    }
     w.finish();
 }

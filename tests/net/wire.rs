@@ -5,7 +5,7 @@ use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,
     EthernetRepr, Icmpv4Packet, Icmpv4Repr, Icmpv6Packet, Icmpv6Repr, IpAddress, IpProtocol,
     Ipv4Address, Ipv4Packet, Ipv4Repr, Ipv6Address, Ipv6Packet, Ipv6Repr, NdiscNeighborFlags,
-    NdiscRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+    NdiscRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket, UdpRepr,
 };
 
 pub type Mac = EthernetAddress;
@@ -175,6 +175,22 @@ pub fn icmpv6(repr: Icmpv6Repr<'_>, from: (Ipv6Address, Mac), to: (Ipv6Address, 
     ip(from.0.into(), to.0.into(), IpProtocol::Icmpv6, &bytes, from.1, to.1)
 }
 
+/// A UDP datagram, with its checksum.
+pub fn udp(from: (End, Mac), to: (End, Mac), payload: &[u8]) -> Vec<u8> {
+    let ((source, target), (source_mac, target_mac)) = ((from.0, to.0), (from.1, to.1));
+    let repr = UdpRepr { src_port: source.1, dst_port: target.1 };
+    let mut bytes = vec![0; 8 + payload.len()];
+    repr.emit(
+        &mut UdpPacket::new_unchecked(&mut bytes[..]),
+        &source.0,
+        &target.0,
+        payload.len(),
+        |room| room.copy_from_slice(payload),
+        &ChecksumCapabilities::default(),
+    );
+    ip(source.0, target.0, IpProtocol::Udp, &bytes, source_mac, target_mac)
+}
+
 /// A frame that was sent, as far as the tests ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
@@ -184,12 +200,26 @@ pub enum Seen {
     Solicit(Ipv6Address),
     Advert(Ipv6Address),
     Pong(IpAddress, Vec<u8>),
+    PortUnreachable(IpAddress),
     Icmp(IpAddress),
+    Udp(Message),
+}
+
+/// A UDP datagram, all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub source: End,
+    pub target: End,
+    /// The hardware address that it is for.
+    pub to: Mac,
+    pub hop_limit: u8,
+    pub payload: Vec<u8>,
 }
 
 /// Reads a frame of the server's; it must be whole, with every checksum right.
 pub fn read(frame: &[u8]) -> Seen {
     let frame = EthernetFrame::new_checked(frame).unwrap();
+    let to = frame.dst_addr();
     let caps = ChecksumCapabilities::default();
     match frame.ethertype() {
         EthernetProtocol::Arp => {
@@ -216,9 +246,14 @@ pub fn read(frame: &[u8]) -> Seen {
                     // Of an error message smoltcp wants more than a whole header to be quoted.
                     match Icmpv4Repr::parse(&packet, &caps) {
                         Ok(Icmpv4Repr::EchoReply { data, .. }) => Seen::Pong(target, data.to_vec()),
+                        // RFC 792: destination unreachable, port unreachable.
+                        _ if (packet.msg_type(), packet.msg_code()) == (3.into(), 3) => {
+                            Seen::PortUnreachable(target)
+                        }
                         _ => Seen::Icmp(target),
                     }
                 }
+                IpProtocol::Udp => read_udp((source, target), to, repr.hop_limit, packet.payload()),
                 other => panic!("the server sent {other}"),
             }
         }
@@ -239,14 +274,31 @@ pub fn read(frame: &[u8]) -> Seen {
                         Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert {
                             target_addr, ..
                         })) => Seen::Advert(target_addr),
+                        // RFC 4443 section 3.1: the same.
+                        _ if (icmp.msg_type(), icmp.msg_code()) == (1.into(), 4) => {
+                            Seen::PortUnreachable(target)
+                        }
                         _ => Seen::Icmp(target),
                     }
                 }
+                IpProtocol::Udp => read_udp((source, target), to, repr.hop_limit, packet.payload()),
                 other => panic!("the server sent {other}"),
             }
         }
         other => panic!("the server sent {other}"),
     }
+}
+
+fn read_udp(ends: (IpAddress, IpAddress), to: Mac, hop_limit: u8, datagram: &[u8]) -> Seen {
+    let packet = UdpPacket::new_checked(datagram).unwrap();
+    assert!(packet.checksum() != 0 && packet.verify_checksum(&ends.0, &ends.1));
+    Seen::Udp(Message {
+        source: (ends.0, packet.src_port()),
+        target: (ends.1, packet.dst_port()),
+        to,
+        hop_limit,
+        payload: packet.payload().to_vec(),
+    })
 }
 
 fn read_tcp(source: IpAddress, target: IpAddress, payload: &[u8]) -> Seen {
