@@ -113,11 +113,11 @@ fn a_mebibyte_to_discard() {
 
 #[test]
 fn daytime_says_the_time_and_hangs_up() {
-    let mut w = World::new(Shape::SMALL);
-    let host = w.host(100);
     for address in [SERVER_V4.into(), SERVER_V6.into()] {
+        let mut w = World::new(Shape::SMALL);
+        let host = w.host(100);
         let tcp = w.connect(host, address, DAYTIME);
         assert_eq!(w.drain(tcp), b"Sunday, November 22, 2026 05:43:24-UTC\r\n");
+        w.finish();
     }
-    w.finish();
 }
