@@ -46,7 +46,7 @@ pub(super) fn eprt(argument: &[u8]) -> Result<SocketAddr, AddressError> {
     let address = core::str::from_utf8(address).map_err(|_| AddressError::Syntax)?;
     let address: IpAddr = match number(protocol).ok_or(AddressError::Syntax)? {
         1 => address.parse::<Ipv4Addr>().map_err(|_| AddressError::Syntax)?.into(),
-        2 => address.parse::<Ipv6Addr>().map_err(|_| AddressError::Syntax)?.into(),
+        2 => without_zone(address).parse::<Ipv6Addr>().map_err(|_| AddressError::Syntax)?.into(),
         _ => return Err(AddressError::Protocol),
     };
     let port = number(port).and_then(|port| u16::try_from(port).ok());
@@ -54,6 +54,12 @@ pub(super) fn eprt(argument: &[u8]) -> Result<SocketAddr, AddressError> {
         (Some(port), [], None) => Ok(SocketAddr::new(address, port)),
         _ => Err(AddressError::Syntax),
     }
+}
+
+/// An IPv6 address without the zone that some clients leave with it (RFC 4007 section 11): it is
+/// the name of an interface of theirs, and says nothing here.
+fn without_zone(address: &str) -> &str {
+    address.split_once('%').map_or(address, |(address, _)| address)
 }
 
 /// Whether the server may connect to `target` for a client at `peer`: only to the client
@@ -96,7 +102,9 @@ mod tests {
     fn eprt_arguments() {
         assert_eq!(eprt(b"|1|192.0.2.1|40001|"), Ok(SocketAddr::from(([192, 0, 2, 1], 40_001))));
         let six: Ipv6Addr = "2001:db8::1".parse().unwrap();
-        assert_eq!(eprt(b"|2|2001:db8::1|40001|"), Ok(SocketAddr::from((six, 40_001))));
+        for good in ["|2|2001:db8::1|40001|", "|2|2001:db8::1%eth0|40001|"] {
+            assert_eq!(eprt(good.as_bytes()), Ok(SocketAddr::from((six, 40_001))));
+        }
         assert_eq!(eprt(b"!1!192.0.2.1!40001!"), eprt(b"|1|192.0.2.1|40001|"));
         assert_eq!(eprt(b"|3|x|40001|"), Err(AddressError::Protocol));
         for bad in ["", "|", "|1|192.0.2.1|40001", "|1|2001:db8::1|1|", "|1|192.0.2.1|65536|"] {

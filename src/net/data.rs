@@ -34,14 +34,28 @@ impl<'a> Net<'a> {
         let start = self.secret.draw() % size;
         // Each slot takes one port at most: one try more than there are slots is enough.
         let data = self.slots.len() - self.control;
-        (0..size.min(data as u64 + 1))
-            .map(|step| {
+        let ports = || {
+            (0..size.min(data as u64 + 1)).map(|step| {
                 let port = first.wrapping_add(((start + step) % size) as u16);
                 let local = IpEndpoint { port, ..control.local };
                 Tuple { local, remote: control.remote }.expectation()
             })
-            .find(|tuple| self.find(tuple).is_none())
+        };
+        let is_free = |tuple: &Tuple| self.find(tuple).is_none();
+        // With every port of a small range in TIME-WAIT, one of them has to do: a request with
+        // the very same ports ends the old connection (RFC 6191).
+        ports()
+            .find(|tuple| is_free(tuple) && !self.was_used(tuple))
+            .or_else(|| ports().find(is_free))
             .ok_or(DataError::NoPort)
+    }
+
+    /// Whether a connection from this peer to this port is in TIME-WAIT: what is left of it under
+    /// way could be taken for part of a new one.
+    fn was_used(&self, expectation: &Tuple) -> bool {
+        self.slots[self.control..]
+            .iter()
+            .any(|slot| slot.is_over() && slot.tuple.expectation() == *expectation)
     }
 
     /// Opens a data connection for `owner`, in place of the one that it has.

@@ -217,6 +217,29 @@ fn a_hundred_transfers_through_four_ports() {
 }
 
 #[test]
+fn a_port_in_time_wait_is_not_given_to_the_same_peer_again() {
+    let shape = Shape { control: 4, data: 20, passive_ports: (50_000, 50_009), ..Shape::SMALL };
+    for seed in 0..10 {
+        let mut w = World::with_files(Shape { seed, ..shape }, &[("/file", b"x")]);
+        let host = w.host(100);
+        let mut client = Client::login(&mut w, host);
+        let mut download = |w: &mut World| {
+            let port = client.pasv(w);
+            let tcp = w.dial(host, SERVER_V4.into(), port);
+            client.say(w, "RETR file", "150");
+            assert_eq!(w.drain(tcp), b"x");
+            client.expect(w, "226");
+            port
+        };
+        let mut ports: Vec<u16> = (0..10).map(|_| download(&mut w)).collect();
+        ports.sort();
+        assert_eq!(ports, Vec::from_iter(50_000..=50_009), "each of them once");
+        // That was all of them, and nobody is sent away.
+        download(&mut w);
+    }
+}
+
+#[test]
 fn without_a_data_slot_there_is_no_port() {
     let mut w = World::new(Shape::SMALL);
     let host = w.host(100);
