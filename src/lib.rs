@@ -45,7 +45,7 @@
 //! use tinyftp::net::smoltcp::iface::SocketStorage;
 //! use tinyftp::net::smoltcp::phy::Device;
 //! use tinyftp::net::smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
-//! use tinyftp::net::{self, Address, Binding, Bucket, Buffers, Memory, Net, Slot, Timer};
+//! use tinyftp::net::{self, Address, Binding, Bucket, Buffers, Memory, Net, Outbox, Slot, Timer};
 //! use tinyftp::storage::ram::{Block, Node, RamDisk};
 //! use tinyftp::time::Instant;
 //!
@@ -70,6 +70,7 @@
 //!         control_buffers: Buffers { receive: &mut control_in, transmit: &mut control_out },
 //!         data_buffers: Buffers { receive: &mut data_in, transmit: &mut data_out },
 //!         message: &mut [], // no service over UDP
+//!         outbox: Outbox::default(),
 //!     };
 //!     let addresses = [Address::Fixed(IpCidr::new(IpAddress::v4(192, 168, 69, 1), 24))];
 //!     let hardware = EthernetAddress([2, 0, 192, 168, 69, 1]);

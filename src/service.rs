@@ -18,8 +18,15 @@ pub type SessionId = usize;
 
 /// A protocol server over TCP. One value serves all connections to its port.
 pub trait Service {
-    /// A connection from `peer` to `local` is established. `None` refuses it with a reset.
+    /// A connection from `peer` to `local` is established, or one that was opened for this
+    /// service. `None` refuses it with a reset.
     fn open(&mut self, local: SocketAddr, peer: SocketAddr, now: Instant) -> Option<SessionId>;
+
+    /// A connection that was to be opened for this service was not: the peer refused, or did
+    /// not answer in time.
+    fn refused(&mut self, peer: SocketAddr) {
+        let _ = peer;
+    }
 
     /// Advances a session. Called again at once after [`Action::Listen`],
     /// [`Action::Connect`] and [`Action::DropData`]; otherwise as the action says.
@@ -151,7 +158,9 @@ pub struct Datagram<'a> {
 pub enum Emission {
     /// Send the first bytes of the message from the service's port; then poll again.
     Send {
-        /// Where to: a multicast group.
+        /// Where to: a multicast group, or a peer. What goes to a peer needs memory in which
+        /// to wait until the peer is found; a second such message takes the place of one that
+        /// still waits.
         to: SocketAddr,
         /// How many bytes.
         len: usize,

@@ -4,6 +4,8 @@
 
 #[path = "net/answers.rs"]
 mod answers;
+#[path = "net/calls.rs"]
+mod calls;
 #[path = "net/client.rs"]
 mod client;
 #[path = "net/data.rs"]

@@ -1,7 +1,7 @@
 //! The memory that the core works in: allocated once, never given back.
 
 use tinyftp::ftp::Codec;
-use tinyftp::net::{Bucket, Buffers, Memory, Slot, Timer};
+use tinyftp::net::{Bucket, Buffers, Memory, Outbox, Slot, Timer};
 use tinyftp::storage::Path;
 use tinyftp::storage::ram::{BLOCK_SIZE, Block, Node, RamDisk};
 use tinyftp::time::Timestamp;
@@ -46,6 +46,7 @@ pub fn network(control: usize, data: usize) -> Memory<'static> {
             transmit: bytes(data * DATA_TRANSMIT),
         },
         message: bytes(MESSAGE),
+        outbox: Outbox::default(),
     }
 }
 

@@ -85,18 +85,30 @@ impl<'a> Net<'a> {
             self.release(other);
         }
         let at = self.take(Kind::Data).ok_or(DataError::NoSlot)?;
+        self.dial(at, Role::Data { owner }, tuple, now)?;
+        Ok(at)
+    }
+
+    /// Begins a connection of ours in a slot that is free.
+    pub(super) fn dial(
+        &mut self,
+        at: u16,
+        role: Role,
+        tuple: Tuple,
+        now: Instant,
+    ) -> Result<(), DataError> {
         self.set_tuple(at, tuple);
         let isn = self.secret.sequence_number(&tuple, now);
         let mut iface = self.throw_away_interface(isn, now);
         let slot = &mut self.slots[usize::from(at)];
-        slot.renew(Role::Data { owner }, None);
+        slot.renew(role, None);
         slot.iss = isn;
         let connected = slot.socket_mut().connect(iface.context(), tuple.remote, tuple.local);
         if connected.is_err() {
             self.release(at);
             return Err(DataError::Unreachable);
         }
-        Ok(at)
+        Ok(())
     }
 
     /// Lets go of the data connection: closes it in its own time if everything was sent,

@@ -144,11 +144,14 @@ impl Net<'_> {
                 Emission::Send { to, len } => (to, len),
             };
             let Some(destination) = endpoint(to) else { continue };
-            let Some(hardware) = group_hardware(to.ip()) else { continue };
             let Some(source) = self.source_for(destination.addr) else { continue };
-            let text = self.message.get(..len.min(room));
-            if let (Some(text), Some(token)) = (text, device.transmit(instant(now))) {
-                let source = IpEndpoint::new(source, port);
+            let source = IpEndpoint::new(source, port);
+            let Some(text) = self.message.get(..len.min(room)) else { continue };
+            let Some(hardware) = group_hardware(to.ip()) else {
+                self.outbox.put((source, destination), text, now);
+                continue;
+            };
+            if let Some(token) = device.transmit(instant(now)) {
                 let hop_limit = hop_limit(service);
                 let outgoing = Outgoing { hardware, source, destination, hop_limit };
                 self.send_datagram(&outgoing, text, token);
@@ -171,7 +174,7 @@ impl Net<'_> {
     }
 
     /// The address of ours from which to speak to another one.
-    fn source_for(&self, destination: IpAddress) -> Option<IpAddress> {
+    pub(super) fn source_for(&self, destination: IpAddress) -> Option<IpAddress> {
         // smoltcp speaks from the loopback address if it has no other.
         self.iface.get_source_address(&destination).filter(|&source| self.iface.has_ip_addr(source))
     }

@@ -21,19 +21,22 @@
 //! | `demux` | a frame finds its slot, or the service of its port |
 //! | `serve` | a slot's turn: the service, then egress |
 //! | `data` | data connections |
-//! | `datagram` | UDP |
+//! | `call` | connections that we open for a service |
+//! | `datagram`, `outbox` | UDP |
 //! | `frame` | what the demultiplexer reads of a frame |
 //! | `slots`, `index`, `timers`, `secret` | what they say |
 //! | `stream`, `device` | between our traits and smoltcp's |
 //!
 //! In the library, only this module names smoltcp.
 
+mod call;
 mod data;
 mod datagram;
 mod demux;
 mod device;
 mod frame;
 mod index;
+mod outbox;
 mod secret;
 mod serve;
 mod slots;
@@ -44,7 +47,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::RangeInclusive;
 
-use smoltcp::iface::{Interface, SocketStorage};
+use smoltcp::iface::{Interface, SocketSet, SocketStorage};
 use smoltcp::phy::{Device, DeviceCapabilities};
 use smoltcp::socket::tcp::State;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
@@ -58,6 +61,7 @@ use slots::{Kind, Pending, Pool, Pools, Ready, Role};
 use timers::Timers;
 
 pub use index::Bucket;
+pub use outbox::Outbox;
 pub use slots::Slot;
 /// The smoltcp whose types are in the signatures of this module.
 pub use smoltcp;
@@ -81,6 +85,9 @@ const ANSWERS_AT_ONCE: u64 = 250;
 const UNSPECIFIED: IpAddress = IpAddress::Ipv4(core::net::Ipv4Addr::UNSPECIFIED);
 #[cfg(not(feature = "ipv4"))]
 const UNSPECIFIED: IpAddress = IpAddress::Ipv6(core::net::Ipv6Addr::UNSPECIFIED);
+/// When something is looked at again that waits for more than the network, or that smoltcp
+/// calls due and that yet has sent nothing.
+const RETRY: Duration = Duration::from_millis(1);
 /// Slots that are woken when a neighbor becomes known; the others look again after a second.
 const NEIGHBOR_WAITERS: usize = 16;
 
@@ -168,6 +175,8 @@ pub struct Memory<'a> {
     /// Where services over UDP write what they send: as many bytes as the longest message has.
     /// It may be empty if there are none.
     pub message: &'a mut [u8],
+    /// For what services over UDP send to peers of their own accord; none of those here does.
+    pub outbox: Outbox<'a>,
 }
 
 /// Memory for the buffers of a pool of slots: each slot gets an equal share.
@@ -280,6 +289,7 @@ pub struct Net<'a> {
     accepting: bool,
     /// Where services over UDP write.
     message: &'a mut [u8],
+    outbox: Outbox<'a>,
     /// When one of them may have something to send.
     emission: Option<Instant>,
 }
@@ -303,7 +313,7 @@ impl<'a> Net<'a> {
         let mut iface = Interface::new(smoltcp_config, device, instant(now));
         configure(&mut iface, config)?;
         let control = memory.control;
-        let (slots, index, timers, message) = furnish(memory)?;
+        let Furniture { slots, index, timers, message, outbox } = furnish(memory)?;
         let mut net = Self {
             iface,
             hardware: config.hardware,
@@ -323,6 +333,7 @@ impl<'a> Net<'a> {
             answers: Budget::new(ANSWERS_A_SECOND, ANSWERS_AT_ONCE),
             accepting: true,
             message,
+            outbox,
             emission: Some(now),
         };
         for slot in 0..net.slots.len() as u16 {
@@ -357,7 +368,8 @@ impl<'a> Net<'a> {
         if more || self.ready.len() > 0 {
             return Some(now);
         }
-        self.timers.next().into_iter().chain(self.emission).min()
+        let waiting = self.outbox.send(&mut self.iface, device, now);
+        self.timers.next().into_iter().chain(self.emission).chain(waiting).min()
     }
 
     /// Stops accepting connections, and tells the services to end theirs until `until`.
@@ -425,6 +437,13 @@ fn instant(now: Instant) -> smoltcp::time::Instant {
     smoltcp::time::Instant::from_micros(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
 }
 
+/// When smoltcp wants to look at sockets again.
+fn due_at(iface: &mut Interface, sockets: &SocketSet<'_>, now: Instant) -> Option<Instant> {
+    let due = iface.poll_at(instant(now), sockets)?;
+    let due = u64::try_from(due.total_micros()).unwrap_or(0);
+    Some(Instant::from_micros(due).max(now + RETRY))
+}
+
 fn socket_address(endpoint: IpEndpoint) -> SocketAddr {
     SocketAddr::new(endpoint.addr.into(), endpoint.port)
 }
@@ -468,13 +487,18 @@ fn configure(iface: &mut Interface, config: &Config<'_>) -> Result<(), ConfigErr
     Ok(())
 }
 
-/// What [`Memory`] becomes: the slots with their sockets, the index, the timers, and the memory
-/// for messages.
-type Furniture<'a> = (&'a mut [Slot<'a>], Index<'a>, Timers<'a>, &'a mut [u8]);
+/// What [`Memory`] becomes.
+struct Furniture<'a> {
+    slots: &'a mut [Slot<'a>],
+    index: Index<'a>,
+    timers: Timers<'a>,
+    message: &'a mut [u8],
+    outbox: Outbox<'a>,
+}
 
 /// Gives each slot its socket, and makes the rest of the memory what it is for.
 fn furnish(memory: Memory<'_>) -> Result<Furniture<'_>, ConfigError> {
-    let Memory { control, slots, sockets, timers, buckets, .. } = memory;
+    let Memory { control, slots, sockets, timers, buckets, message, outbox, .. } = memory;
     let enough = (1..usize::from(u16::MAX)).contains(&slots.len())
         && (1..=slots.len()).contains(&control)
         && sockets.len() >= slots.len()
@@ -487,7 +511,8 @@ fn furnish(memory: Memory<'_>) -> Result<Furniture<'_>, ConfigError> {
     let (control_slots, data_slots) = slots.split_at_mut(control);
     equip(control_slots, &mut sockets, memory.control_buffers)?;
     equip(data_slots, &mut sockets, memory.data_buffers)?;
-    Ok((slots, Index::new(buckets), Timers::new(timers), memory.message))
+    let (index, timers) = (Index::new(buckets), Timers::new(timers));
+    Ok(Furniture { slots, index, timers, message, outbox })
 }
 
 /// Gives each slot a socket, with its share of the buffers.

@@ -7,18 +7,15 @@ use smoltcp::time::Duration as SmoltcpDuration;
 
 use super::device::Outlet;
 use super::slots::{Role, Session, Slot};
-use super::{Binding, Net, instant, service_at, socket_address};
+use super::{Binding, Net, RETRY, due_at, instant, service_at, socket_address};
 use crate::service::{Action, Data, DataError, Io};
 use crate::stream::Stream;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
 /// Frames that a slot sends in one turn at most.
 const FRAMES_A_SLOT: usize = 64;
 /// Actions of a service that are carried out in one turn at most.
 const ACTIONS_A_TURN: usize = 16;
-/// When a slot is looked at again whose service waits for something besides the network, or
-/// that smoltcp calls due and that yet has sent nothing.
-const RETRY: Duration = Duration::from_millis(1);
 
 impl<'a> Net<'a> {
     /// Serves a slot that something happened to, or whose deadline has come.
@@ -31,6 +28,7 @@ impl<'a> Net<'a> {
     ) {
         match self.slots[usize::from(at)].role {
             Role::HalfOpen { service } => self.serve_half_open(at, service, device, services, now),
+            Role::Calling { service } => self.serve_calling(at, service, device, services, now),
             Role::Session(session) => self.serve_session(at, session, device, services, now),
             Role::Closing { until } => self.serve_closing(at, until, device, now),
             Role::Free | Role::Expecting { .. } | Role::Data { .. } => {}
@@ -55,7 +53,7 @@ impl<'a> Net<'a> {
     }
 
     /// The handshake is done: the service gets its session.
-    fn open<D: Device + ?Sized>(
+    pub(super) fn open<D: Device + ?Sized>(
         &mut self,
         at: u16,
         service: usize,
@@ -184,7 +182,7 @@ impl<'a> Net<'a> {
     }
 
     /// Sends what a slot has to send, but no more than its share of a turn.
-    fn send<D: Device + ?Sized>(&mut self, at: u16, device: &mut D, now: Instant) {
+    pub(super) fn send<D: Device + ?Sized>(&mut self, at: u16, device: &mut D, now: Instant) {
         let (slot, now) = (&mut self.slots[usize::from(at)], instant(now));
         if core::mem::take(&mut slot.challenge) {
             // RFC 5961 section 3.2. Switching keep-alive on and off makes smoltcp send one,
@@ -218,11 +216,9 @@ impl<'a> Net<'a> {
     }
 
     /// Sets the deadline of a slot: the socket's or `wait`, whichever is first.
-    fn schedule(&mut self, at: u16, wait: Option<Instant>, now: Instant) {
+    pub(super) fn schedule(&mut self, at: u16, wait: Option<Instant>, now: Instant) {
         let slot = &self.slots[usize::from(at)];
-        let due = self.iface.poll_at(instant(now), &slot.sockets).map(|due| {
-            Instant::from_micros(u64::try_from(due.total_micros()).unwrap_or(0)).max(now + RETRY)
-        });
+        let due = due_at(&mut self.iface, &slot.sockets, now);
         let deadline = due.into_iter().chain(wait).min();
         self.timers.set(at, deadline);
     }

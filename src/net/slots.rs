@@ -20,6 +20,8 @@ pub(super) enum Role {
     Free,
     /// The handshake of a connection to a service.
     HalfOpen { service: usize },
+    /// The handshake of a connection that we open for a service.
+    Calling { service: usize },
     /// A connection to a service.
     Session(Session),
     /// A data connection that the peer of `owner` is expected to open.

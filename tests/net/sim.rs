@@ -8,11 +8,16 @@ use std::net::{IpAddr, SocketAddr};
 use smoltcp::iface::{Config as HostConfig, Interface, SocketSet, SocketStorage};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::Socket;
+use smoltcp::socket::udp::PacketMetadata;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Address, Ipv6Address};
 use tinyftp::auth::{Account, Accounts, Grant, Rights};
 use tinyftp::ftp::{Config as FtpConfig, Ftp};
-use tinyftp::net::{Address, Binding, Bucket, Buffers, Config, Memory, Net, Route, Slot, Timer};
-use tinyftp::service::{Datagram, DatagramService, Emission};
+use tinyftp::net::{
+    Address, Binding, Bucket, Buffers, Config, Memory, Net, Outbox, Route, Slot, Timer,
+};
+use tinyftp::service::{
+    Action, DataError, Datagram, DatagramService, Emission, Io, Service, SessionId,
+};
 use tinyftp::services::daytime::Daytime;
 use tinyftp::services::discard::Discard;
 use tinyftp::services::echo::Echo;
@@ -209,10 +214,14 @@ pub struct Services {
     discard_udp: Discard,
     daytime_udp: Daytime,
     pub beacon: Beacon,
+    pub caller: Caller,
 }
 
+/// The row of [`Caller`] in the service table.
+pub const CALLER: usize = 8;
+
 impl Services {
-    fn table(&mut self) -> [Binding<'_>; 8] {
+    fn table(&mut self) -> [Binding<'_>; 9] {
         [
             Binding::tcp("ftp", FTP, &mut self.ftp),
             Binding::tcp("echo", ECHO, &mut self.echo),
@@ -223,8 +232,47 @@ impl Services {
             // At one address only.
             Binding::udp("daytime", DAYTIME, &mut self.daytime_udp).at(&DAYTIME_ADDRESSES),
             Binding::udp("beacon", BEACON, &mut self.beacon),
+            Binding::tcp("caller", 0, &mut self.caller),
         ]
     }
+}
+
+/// The client's side of echo: for each connection that it is given it says hello, and hangs up
+/// when it has heard it.
+#[derive(Default)]
+pub struct Caller {
+    pub opened: Vec<(SocketAddr, SocketAddr)>,
+    pub refused: Vec<SocketAddr>,
+    pub heard: Vec<u8>,
+    said: usize,
+}
+
+impl Service for Caller {
+    fn open(&mut self, local: SocketAddr, peer: SocketAddr, _: Instant) -> Option<SessionId> {
+        self.opened.push((local, peer));
+        Some(self.opened.len())
+    }
+
+    fn refused(&mut self, peer: SocketAddr) {
+        self.refused.push(peer);
+    }
+
+    fn poll(&mut self, id: SessionId, io: Io<'_>, _: Instant) -> Action {
+        assert_eq!(id, self.opened.len(), "one at a time");
+        if self.said < self.opened.len() {
+            self.said += 1;
+            io.control.write(b"hello");
+        }
+        let bytes = io.control.readable();
+        self.heard.extend_from_slice(bytes);
+        let n = bytes.len();
+        io.control.consume(n);
+        if self.heard.len() < 5 { Action::Wait(None) } else { Action::Close }
+    }
+
+    fn close(&mut self, _: SessionId) {}
+
+    fn shutdown(&mut self, _: Instant) {}
 }
 
 /// A service that listens to groups, and says to each what it is told to, when it is time.
@@ -314,6 +362,7 @@ impl Server {
             discard_udp: Discard,
             daytime_udp: Daytime { start },
             beacon: Beacon::default(),
+            caller: Caller::default(),
         };
         Self { net, services, port, due: Some(now), turns: 0 }
     }
@@ -321,6 +370,12 @@ impl Server {
     /// Ends every session at once, as a program does that stops.
     pub fn abandon(&mut self) {
         self.net.abandon(&mut self.services.table());
+    }
+
+    /// Has it open a connection to `peer`.
+    pub fn call(&mut self, peer: SocketAddr, now: Micros) -> Result<(), DataError> {
+        self.due = Some(now);
+        self.net.call(CALLER, peer, instant(now))
     }
 
     /// Tells it to stop.
@@ -359,6 +414,11 @@ fn memory(shape: &Shape) -> Memory<'static> {
             transmit: bytes(shape.data * shape.data_transmit),
         },
         message: bytes(1500),
+        outbox: Outbox::new(
+            &mut lend(1, Default::default)[0],
+            Box::leak(Box::new([PacketMetadata::EMPTY])),
+            bytes(1500),
+        ),
     }
 }
 
