@@ -25,8 +25,8 @@ const MESSAGES_A_TURN: usize = 8;
 const FIRST_ANSWERED_PORT: u16 = 1024;
 /// RFC 1122 section 3.2.1.7 asks for a value that can be had; this is the usual one.
 const HOP_LIMIT: u8 = 64;
-/// What a group's members may take for a proof that it came from this link (RFC 6762 section
-/// 11).
+/// To a group, and from a service that has one, so that it can be seen that it came from this link
+/// (RFC 6762 section 11).
 const GROUP_HOP_LIMIT: u8 = 255;
 
 impl Net<'_> {
@@ -99,7 +99,7 @@ impl Net<'_> {
                 hardware: message.hardware,
                 source: IpEndpoint::new(source, local.port),
                 destination: remote,
-                hop_limit: hop_limit(service),
+                hop_limit: hop_limit(service, remote),
             };
             self.send_datagram(&outgoing, text, token);
         }
@@ -152,7 +152,7 @@ impl Net<'_> {
                 continue;
             };
             if let Some(token) = device.transmit(instant(now)) {
-                let hop_limit = hop_limit(service);
+                let hop_limit = hop_limit(service, destination);
                 let outgoing = Outgoing { hardware, source, destination, hop_limit };
                 self.send_datagram(&outgoing, text, token);
             }
@@ -208,8 +208,9 @@ struct Outgoing {
     hop_limit: u8,
 }
 
-fn hop_limit(service: &dyn DatagramService) -> u8 {
-    if service.groups().is_empty() { HOP_LIMIT } else { GROUP_HOP_LIMIT }
+fn hop_limit(service: &dyn DatagramService, destination: IpEndpoint) -> u8 {
+    let is_alone = service.groups().is_empty() && destination.addr.is_unicast();
+    if is_alone { HOP_LIMIT } else { GROUP_HOP_LIMIT }
 }
 
 fn ethertype(address: IpAddress) -> EthernetProtocol {
