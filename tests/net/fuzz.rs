@@ -2,11 +2,16 @@
 //! seeds are fixed. Arithmetic that overflows and indices out of bounds are panics here, and
 //! smoltcp's own assertions are on.
 
-use smoltcp::wire::{EthernetProtocol, IpProtocol, NdiscRepr, NdiscRouterFlags};
+use smoltcp::wire::{
+    EthernetProtocol, IpAddress, IpProtocol, Ipv4Address, NdiscRepr, NdiscRouterFlags,
+};
 
 use crate::client::{Client, Mode};
 use crate::raw::{self, Peer, RAW_MAC, RAW_V4, RAW_V6};
-use crate::sim::{ECHO, FTP, IDLE, Micros, Random, SERVER_MAC, SERVER_V4, SERVER_V6, Shape, World};
+use crate::sim::{
+    BEACON, DAYTIME, DISCARD, ECHO, FTP, GROUPS, IDLE, Micros, Random, SERVER_MAC, SERVER_V4,
+    SERVER_V6, Shape, World,
+};
 use crate::wire::{self, Mac, Seen};
 
 /// Frames of one test; there are four.
@@ -113,7 +118,7 @@ impl Fuzz {
 
     /// The next frame.
     fn frame(&mut self) -> Vec<u8> {
-        match self.random.below(20) {
+        match self.random.below(22) {
             0..9 => self.segment(),
             9..12 => {
                 let frame = self.segment();
@@ -129,6 +134,7 @@ impl Fuzz {
             16 => self.discovery(),
             17 => self.short(),
             18 => self.icmp(),
+            19 | 20 => self.datagram(),
             _ => self.noise(),
         }
     }
@@ -283,6 +289,24 @@ impl Fuzz {
         self.flip(frame, true)
     }
 
+    /// A datagram to a service, to a group or to nobody, more or less.
+    fn datagram(&mut self) -> Vec<u8> {
+        let random = &mut self.random;
+        let port =
+            [ECHO, DISCARD, DAYTIME, BEACON, 53, 67, 68, 5353, 9999][random.below(9) as usize];
+        let from = [1, 67, 68, 1023, 5353, 40_000][random.below(6) as usize];
+        let [group4, group6] = GROUPS.map(IpAddress::from);
+        let (source, targets): (IpAddress, [IpAddress; 3]) = match random.percent(50) {
+            true => (RAW_V4.into(), [SERVER_V4.into(), group4, Ipv4Address::BROADCAST.into()]),
+            false => (RAW_V6.into(), [SERVER_V6.into(), group6, RAW_V6.into()]),
+        };
+        let target = targets[random.below(3) as usize];
+        let mac = if random.percent(70) { SERVER_MAC } else { Mac::BROADCAST };
+        let text: Vec<u8> = (0..random.below(1400)).map(|n| n as u8).collect();
+        let frame = wire::udp(((source, from), RAW_MAC), ((target, port), mac), &text);
+        if self.random.percent(50) { self.flip(frame, true) } else { frame }
+    }
+
     fn noise(&mut self) -> Vec<u8> {
         let random = &mut self.random;
         let ethertype = [0x0800u16, 0x0806, 0x86dd, 0x8100, 0][random.below(5) as usize];
@@ -333,6 +357,7 @@ fn fix_checksums(frame: &mut [u8]) {
 fn fix_payload(protocol: u8, addresses: &[u8], payload: &mut [u8]) {
     let at = match protocol {
         6 => 16,
+        17 => 6,
         1 | 58 => 2,
         _ => return,
     };
