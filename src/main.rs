@@ -9,8 +9,11 @@ use host::cli::Options;
 use host::clock::Clock;
 use host::disk::Disk;
 use host::server::Server;
+use host::services::{DAYTIME, DISCARD, ECHO, FTP};
 use host::{logger, memory};
-use tinyftp::net::Binding;
+use tinyftp::services::daytime::Daytime;
+use tinyftp::services::discard::Discard;
+use tinyftp::services::echo::Echo;
 use tinyftp::storage::Storage;
 
 fn main() -> ExitCode {
@@ -34,12 +37,16 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: &Options, clock: Clock, storage: impl Storage + 'static) -> Result<(), String> {
-    let server = Server::open(options, clock)?;
-    let mut ftp = server.ftp(storage)?;
-    let mut echo = server.echo();
-    server.announce();
+    let mut server = Server::open(options, clock)?;
+    let mut daytime = Daytime { start: clock.date };
+    let services = &options.services;
     server.run(&mut [
-        Binding::tcp("ftp", options.ftp_port, &mut ftp),
-        Binding::tcp("echo", options.echo_port, &mut echo),
+        services.tcp(FTP, &mut server.ftp(storage)?),
+        services.tcp(ECHO, &mut server.simple(Echo)),
+        services.udp(ECHO, &mut Echo),
+        services.tcp(DISCARD, &mut server.simple(Discard)),
+        services.udp(DISCARD, &mut Discard),
+        services.tcp(DAYTIME, &mut server.simple(daytime)),
+        services.udp(DAYTIME, &mut daytime),
     ])
 }

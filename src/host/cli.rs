@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::fmt::Display;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,10 +9,13 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 use log::LevelFilter;
-use smoltcp::wire::IpCidr;
+use smoltcp::wire::EthernetAddress;
 use tinyftp::auth::Rights;
+use tinyftp::net::Route;
 
 use super::accounts::{self, User};
+use super::network::{self, Own};
+use super::services::{Listen, Services, Wanted};
 use super::size::Size;
 
 /// An FTP and echo server with an IP address of its own, on a TAP device.
@@ -26,14 +29,43 @@ pub struct Options {
     #[arg(long, value_name = "DEVICE", default_value = "tap0", value_parser = device)]
     pub tap: String,
 
-    /// Own address with the prefix of its network; may be repeated, IPv4 and IPv6
-    #[arg(long = "address", value_name = "CIDR", default_value = "192.168.69.1/24",
-          value_parser = cidr)]
-    pub addresses: Vec<IpCidr>,
+    /// Own address with the prefix of its network, or dhcp, or auto; may be repeated
+    #[arg(long = "address", value_name = "CIDR|dhcp|auto", default_value = "192.168.69.1/24")]
+    pub addresses: Vec<Own>,
 
-    /// Router to other networks; once for IPv4, once for IPv6
-    #[arg(long = "gateway", value_name = "IP")]
-    pub gateways: Vec<IpAddr>,
+    /// Router to all other networks; once for IPv4, once for IPv6
+    #[arg(long = "gateway", value_name = "IP", value_parser = network::gateway)]
+    gateways: Vec<Route>,
+
+    /// Network and the router to it; may be repeated, and the longest prefix decides
+    #[arg(long = "route", value_name = "CIDR=IP", value_parser = network::route)]
+    pub routes: Vec<Route>,
+
+    /// Own hardware address [default: made of the first address]
+    #[arg(long, value_name = "MAC", value_parser = network::hardware)]
+    hardware: Option<EthernetAddress>,
+
+    /// Own name
+    #[arg(long, value_name = "NAME", default_value = "tinyftp", value_parser = host_name)]
+    pub hostname: String,
+
+    /// Does not make the name known to the neighbors
+    #[arg(long)]
+    pub no_mdns: bool,
+
+    /// Service, of ftp, echo, discard and daytime, at a port of its own if one is given; may be
+    /// repeated [default: ftp, echo]
+    #[arg(long = "service", value_name = "NAME[:PORT]", default_values = ["ftp", "echo"],
+          hide_default_value = true)]
+    service: Vec<Wanted>,
+
+    /// Own address that services are at, or only that at this port; may be repeated [default: all]
+    #[arg(long = "listen", value_name = "ADDRESS[:PORT]")]
+    listen: Vec<Listen>,
+
+    /// The services, each with its port and its addresses.
+    #[arg(skip)]
+    pub services: Services,
 
     /// Directory to serve; without it, a disk of 16 MiB in memory
     #[arg(long, value_name = "DIR")]
@@ -55,14 +87,6 @@ pub struct Options {
     /// What anonymous may do [default: rw in memory, ro with --root, off with --user]
     #[arg(long, value_name = "RIGHTS", hide_possible_values = false)]
     pub anonymous: Option<Anonymous>,
-
-    /// Control port of FTP, 0 for none
-    #[arg(long, value_name = "PORT", default_value_t = 21, value_parser = number(0, u16::MAX))]
-    pub ftp_port: u16,
-
-    /// Port of echo, 0 for none
-    #[arg(long, value_name = "PORT", default_value_t = 7, value_parser = number(0, u16::MAX))]
-    pub echo_port: u16,
 
     /// Ports for data connections that clients open
     #[arg(long, value_name = "FIRST-LAST", default_value = "49152-65535", value_parser = ports)]
@@ -131,7 +155,7 @@ impl Options {
     /// only help was wanted.
     pub fn from_command_line() -> Self {
         let error = match Self::try_parse() {
-            Ok(options) => match options.with_users() {
+            Ok(options) => match options.complete() {
                 Ok(options) => return options,
                 Err(error) => format!("{error} (see --help)"),
             },
@@ -140,6 +164,21 @@ impl Options {
         };
         eprintln!("tinyftp: {error}");
         std::process::exit(2);
+    }
+
+    /// Ours on the network.
+    pub fn hardware_address(&self) -> EthernetAddress {
+        self.hardware.unwrap_or_else(|| network::hardware_address(&self.addresses, &self.tap))
+    }
+
+    /// What can be said only when all options are there.
+    pub fn complete(mut self) -> Result<Self, String> {
+        self.routes.append(&mut self.gateways);
+        network::check(&self.addresses, &self.routes)?;
+        self.services = Services::new(&self.service, &self.listen)?;
+        self.services.avoid(self.passive_ports)?;
+        self.services.check(&self.listen, &self.addresses)?;
+        self.with_users()
     }
 
     fn with_users(mut self) -> Result<Self, String> {
@@ -177,7 +216,8 @@ fn one_line(message: &str) -> String {
         .map(|line| line.trim().trim_start_matches("error: "))
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
         .filter(|line| !line.is_empty());
-    format!("{} (see --help)", words.collect::<Vec<_>>().join(", "))
+    let words = words.collect::<Vec<_>>().join(", ").replace(":, ", ": ");
+    format!("{words} (see --help)")
 }
 
 /// What a network device can be called.
@@ -189,19 +229,15 @@ fn device(text: &str) -> Result<String, String> {
     }
 }
 
-fn cidr(text: &str) -> Result<IpCidr, String> {
-    let expected = "expected an address and a prefix length, such as 192.168.69.1/24";
-    let cidr: IpCidr = text.parse().map_err(|()| expected)?;
-    if !cidr.address().is_unicast() {
-        return Err("this is no address that a host can have".into());
+/// A label of RFC 1123, 2.1.
+fn host_name(text: &str) -> Result<String, String> {
+    let is_of_a_label = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    match text.len() {
+        1..=63 if text.chars().all(is_of_a_label) && text.trim_matches('-') == text => {
+            Ok(text.into())
+        }
+        _ => Err("expected up to 63 letters, digits and inner hyphens, such as tinyftp".into()),
     }
-    if let IpCidr::Ipv4(cidr) = cidr
-        && cidr.prefix_len() < 31
-        && (cidr.network().address() == cidr.address() || cidr.broadcast() == Some(cidr.address()))
-    {
-        return Err("this is the address of the network itself, or its broadcast address".into());
-    }
-    Ok(cidr)
 }
 
 fn ports(text: &str) -> Result<(u16, u16), String> {
@@ -236,12 +272,14 @@ fn level() -> impl TypedValueParser<Value = LevelFilter> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn parse(arguments: &[&str]) -> Result<Options, String> {
         let arguments = ["tinyftp"].iter().chain(arguments);
         let options = Options::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        options.with_users()
+        options.complete()
     }
 
     #[test]
@@ -277,8 +315,6 @@ mod tests {
             ("--max-per-address", "1 to 65535"),
             ("--max-transfers", "1 to 1024"),
             ("--max-compressed", "0 to 255"),
-            ("--ftp-port", "0 to 65535"),
-            ("--echo-port", "0 to 65535"),
             ("--idle-timeout", "1 to 4294967295"),
         ];
         for (option, bounds) in numbers {
@@ -293,19 +329,58 @@ mod tests {
             let error = parse(&["--tap", bad]).unwrap_err();
             assert!(error.contains("such as tap0"), "{error}");
         }
-        let options = parse(&["--ftp-port", "0", "--log-level", "debug"]).unwrap();
-        assert_eq!((options.ftp_port, options.log_level), (0, LevelFilter::Debug));
+        assert_eq!(parse(&["--log-level", "debug"]).unwrap().log_level, LevelFilter::Debug);
     }
 
     #[test]
-    fn what_is_no_address() {
-        for good in ["10.0.0.1/8", "fd00::1/64", "192.0.2.1/31", "192.0.2.1/32"] {
-            assert!(cidr(good).is_ok(), "{good}");
+    fn host_names() {
+        let longest = "a".repeat(63);
+        for good in ["tinyftp", "A", "3com", "a-1", &longest] {
+            assert_eq!(parse(&["--hostname", good]).unwrap().hostname, good);
         }
-        for bad in ["", "192.168.69.1", "192.168.69.300/24", "192.168.69.0/24", "224.0.0.1/8"] {
-            assert!(cidr(bad).is_err(), "{bad}");
+        let too_long = "a".repeat(64);
+        for bad in ["", "-a", "a-", "-", "a_b", "tinyftp.local", "\u{e4}", "a b", &too_long] {
+            let error = parse(&[&format!("--hostname={bad}")]).unwrap_err();
+            assert!(error.contains("expected up to 63 letters"), "{error}");
         }
-        assert!(parse(&["--address", "192.168.69.255/24"]).is_err());
+    }
+
+    #[test]
+    fn options_of_the_network_go_together() {
+        let error = |arguments: &[&str]| parse(arguments).unwrap_err();
+        for (arguments, expected) in [
+            (["--address", "10.0.0.1/33"], "expected an address and a prefix length"),
+            (["--gateway", "x"], "expected the address of a router"),
+            (["--gateway", "10.0.0.1"], "is on none of our networks: 192.168.69.1/24"),
+            (["--route", "10.0.0.0/8"], "expected a network and its router"),
+            (["--hardware", "ff:ff:ff:ff:ff:ff"], "expected a unicast hardware address"),
+            (["--service", "telnet"], "there is no service telnet: ftp, echo, discard, daytime"),
+            (["--service", "ftp:50000"], "port 50000 is also in --passive-ports 49152-65535"),
+            (["--listen", "x"], "expected an own address"),
+            (["--listen", "10.0.0.1"], "10.0.0.1 is none of our addresses: 192.168.69.1/24"),
+            (["--listen", "192.168.69.1:9"], "no service is at port 9: ftp 21, echo 7"),
+        ] {
+            let error = error(&arguments);
+            assert!(error.contains(expected), "{error}");
+        }
+        let twice = error(&["--address", "10.0.0.1/8", "--address", "10.0.0.1/8"]);
+        assert_eq!(twice, "--address: 10.0.0.1 is given twice");
+        let twice = error(&["--gateway", "192.168.69.2", "--route", "0.0.0.0/0=192.168.69.3"]);
+        assert_eq!(twice, "--gateway: one for IPv4 is enough");
+        let routes = ["--gateway", "192.168.69.2", "--route", "10.0.0.0/8=192.168.69.3"];
+        assert_eq!(parse(&routes).unwrap().routes.len(), 2);
+    }
+
+    #[test]
+    fn the_readme_has_every_option() {
+        let readme = include_str!("../../README.md");
+        let section = readme.split("## Options").nth(1).unwrap().split("\n## ").next().unwrap();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `--"));
+        let named: Vec<_> = rows.filter_map(|row| row.split([' ', '`']).next()).collect();
+        let command = Options::command();
+        let options: Vec<_> = command.get_arguments().filter_map(|it| it.get_long()).collect();
+        assert_eq!(named, options);
+        assert!(command.get_arguments().all(|it| it.get_help().is_some()));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The Linux side: what the core needs from an operating system.
 
 mod accounts;
+mod announce;
 pub mod cli;
 pub mod clock;
 pub mod disk;
 pub mod logger;
 pub mod memory;
+mod network;
 pub mod server;
+pub mod services;
 mod signals;
 mod size;
 mod tap;

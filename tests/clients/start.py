@@ -5,10 +5,11 @@ import ftplib
 import io
 import os
 import signal
+import socket
 import subprocess
 import time
 
-from lab import PASSWORD, REPO, SERVER, USER, Failure, check, run
+from lab import PASSWORD, REPO, SERVER, SERVER6, USER, Failure, check, run
 
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all"]
 
@@ -145,6 +146,66 @@ def logs_commands(lab):
     check(PASSWORD not in told, f"a password was logged:\n{told}")
 
 
+OTHER_SERVER = "192.168.69.2"
+LISTEN = ["--address", SERVER + "/24", "--address", OTHER_SERVER + "/24",
+          "--address", SERVER6 + "/64", "--service", "ftp", "--service", "Echo:7007",
+          "--service", "discard", "--listen", SERVER6, "--listen", OTHER_SERVER + ":7007",
+          "--listen", SERVER + ":21"]
+
+
+def is_open(address, port):
+    try:
+        with socket.create_connection((address, port), timeout=2):
+            return True
+    except ConnectionRefusedError:
+        return False
+
+
+def echoes(address, port):
+    """Whether a datagram comes back, and no ICMP says that the port is closed."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as client:
+        client.settimeout(2)
+        client.connect((address, port))
+        client.send(b"hello")
+        try:
+            return client.recv(10) == b"hello"
+        except ConnectionRefusedError:
+            return False
+
+
+def listens(lab):
+    """Each service is where it may be had, and nowhere else."""
+    with serving(lab, lab.binary, *LISTEN):
+        for address, ports in [(SERVER, [21]), (OTHER_SERVER, [7007]), (SERVER6, [21, 7007, 9])]:
+            for port in [7, 9, 13, 21, 7007]:
+                expected = port in ports
+                check(is_open(address, port) == expected, f"{address} port {port}: {not expected}")
+            expected = 7007 in ports
+            check(echoes(address, 7007) == expected, f"UDP at {address}: {not expected}")
+
+
+def tells_the_time(lab):
+    with serving(lab, lab.binary, "--service", "daytime:1313"):
+        with socket.create_connection((SERVER, 1313), timeout=5) as stream:
+            line = stream.makefile("rb").read()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(5)
+            client.sendto(b"", (SERVER, 1313))
+            for told in [line, client.recv(100)]:
+                told = time.mktime(time.strptime(told.decode(), "%A, %B %d, %Y %H:%M:%S-UTC\r\n"))
+                now = time.mktime(time.gmtime())
+                check(abs(now - told) < 5, f"{now - told} s away")
+
+
+def has_hardware(lab):
+    """The neighbors see the address that was asked for."""
+    with serving(lab, lab.binary, "--hardware", "02:11:22:33:44:55"):
+        check(is_open(SERVER, 21), "no FTP")
+        neighbors = run("ip", "neigh", "show", SERVER)
+        check("02:11:22:33:44:55" in neighbors, neighbors)
+
+
 LIMITS = ["--max-per-address", "4", "--max-upload", "10M", "--quota", "1G", "--rate", "1M",
           "--total-rate", "1500"]
 LIMITS_LINE = ("limits    sessions of an address 4, upload 10M, quota 1G, rate of a session 1M/s, "
@@ -169,12 +230,22 @@ CASES = [
      introduces(says=["try       curl ftp://192.168.69.1/README.txt"], omits=["limits"])),
     ("none", "start", "output", "limits", introduces(*LIMITS, says=[LIMITS_LINE])),
     ("none", "start", "output", "only echo",
-     introduces("--ftp-port", "0", says=["service   echo, port 7"], omits=["try", "root"])),
+     introduces("--service", "echo", says=["service   echo, TCP and UDP port 7"],
+                omits=["try", "root"])),
     ("none", "start", "output", "nobody may log in",
      introduces("--anonymous", "off", omits=["try"])),
+    ("none", "start", "output", "addresses of services",
+     introduces(*LISTEN, says=[
+         f"service   ftp, TCP port 21, at {SERVER6}, {SERVER}",
+         f"service   echo, TCP and UDP port 7007, at {SERVER6}, {OTHER_SERVER}",
+         f"service   discard, TCP and UDP port 9, at {SERVER6}",
+         f"try       curl ftp://{SERVER}/README.txt"])),
+    ("none", "start", "output", "name", introduces("--hostname", "box", says=["name      box.local"])),
+    ("none", "start", "output", "no name", introduces("--no-mdns", omits=["name"])),
     ("none", "start", "output", "commands and no passwords", logs_commands),
-    ("none", "start", "options", "nothing to serve",
-     refuses(1, "--ftp-port", "0", "--echo-port", "0", says="nothing to serve")),
+    ("none", "start", "network", "services at some addresses", listens),
+    ("none", "start", "network", "daytime", tells_the_time),
+    ("none", "start", "network", "hardware address", has_hardware),
     ("none", "start", "options", "bad log level",
      refuses(2, "--log-level", "loud", says="off, error, warn, info, debug")),
     ("none", "start", "options", "bad number",
@@ -189,6 +260,24 @@ CASES = [
     ("none", "start", "options", "root is a file", refuses(1, "--root", "/etc/hostname")),
     ("none", "start", "options", "bad address", refuses(2, "--address", "192.168.69.300/24")),
     ("none", "start", "options", "bad prefix", refuses(2, "--address", SERVER + "/33")),
+    ("none", "start", "options", "address twice",
+     refuses(2, "--address", "dhcp", "--address", "dhcp", says="--address: dhcp is given twice")),
+    ("none", "start", "options", "bad gateway",
+     refuses(2, "--gateway", "10.0.0.1", says=f"on none of our networks: {SERVER}/24")),
+    ("none", "start", "options", "bad route",
+     refuses(2, "--route", "10.1.0.0/8=192.168.69.100", says="10.0.0.0/8")),
+    ("none", "start", "options", "bad hardware address",
+     refuses(2, "--hardware", "01:00:5e:00:00:01", says="such as 02:00:c0:a8:45:01")),
+    ("none", "start", "options", "bad name of a host",
+     refuses(2, "--hostname", "tinyftp.local", says="letters, digits and inner hyphens")),
+    ("none", "start", "options", "no such service",
+     refuses(2, "--service", "telnet", says="telnet: ftp, echo, discard, daytime")),
+    ("none", "start", "options", "services at one port",
+     refuses(2, "--service", "ftp:7", "--service", "echo", says="ftp and echo are both at port 7")),
+    ("none", "start", "options", "passive port of a service",
+     refuses(2, "--service", "ftp:50000", says="--passive-ports 49152-65535")),
+    ("none", "start", "options", "not our address",
+     refuses(2, "--listen", "10.0.0.1", says=f"none of our addresses: {SERVER}/24")),
     ("none", "start", "options", "bad passive ports", refuses(2, "--passive-ports", "9-1")),
     ("none", "start", "options", "bad user", refuses(2, "--user", "nameless")),
     ("none", "start", "options", "no such file of accounts", refuses(2, "--accounts", "/nowhere")),
