@@ -35,6 +35,9 @@ fn introduce(
     if let Some(port) = options.services.port(FTP) {
         introduce_ftp(options, port, out)?;
     }
+    if let Some(file) = &options.pcap {
+        writeln!(out, "  capture   {}, {} at most", file.display(), options.pcap_limit)?;
+    }
     out.flush()
 }
 

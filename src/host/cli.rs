@@ -134,6 +134,14 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub idle_timeout: Duration,
 
+    /// File that gets every frame, for Wireshark; passwords are in it
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+
+    /// Bytes that it gets at most
+    #[arg(long, value_name = "BYTES", default_value = "100M", requires = "pcap")]
+    pub pcap_limit: Size,
+
     /// What is logged
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level())]
     pub log_level: LevelFilter,
@@ -305,6 +313,10 @@ mod tests {
         assert_eq!(
             error(&["--anonymous", "x"]),
             "invalid value 'x' for '--anonymous <RIGHTS>', [possible values: off, ro, rw] (see --help)"
+        );
+        assert_eq!(
+            error(&["--pcap-limit", "10M"]),
+            "the following required arguments were not provided: --pcap <FILE> (see --help)"
         );
     }
 

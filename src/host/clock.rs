@@ -1,6 +1,6 @@
 //! The clock.
 
-use std::time::{Instant as StdInstant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant as StdInstant, SystemTime, UNIX_EPOCH};
 
 use tinyftp::time::{Instant, Timestamp};
 
@@ -9,12 +9,14 @@ use tinyftp::time::{Instant, Timestamp};
 pub struct Clock {
     start: StdInstant,
     pub date: Timestamp,
+    /// The same to the microsecond, since 1970.
+    pub epoch: Duration,
 }
 
 impl Clock {
     pub fn start() -> Self {
-        let date = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { start: StdInstant::now(), date: Timestamp(date.as_secs()) }
+        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { start: StdInstant::now(), date: Timestamp(epoch.as_secs()), epoch }
     }
 
     pub fn now(&self) -> Instant {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod announce;
+mod capture;
 pub mod cli;
 pub mod clock;
 pub mod disk;

@@ -7,6 +7,7 @@ use log::info;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
+use smoltcp::phy::{PcapMode, PcapWriter};
 use tinyftp::auth::Accounts;
 use tinyftp::ftp::{self, Ftp};
 use tinyftp::net::{Address, Binding, Config, Net};
@@ -17,6 +18,7 @@ use tinyftp::time::Instant;
 
 use super::accounts::{self, User};
 use super::announce::announce;
+use super::capture::Capture;
 use super::cli::Options;
 use super::clock::Clock;
 use super::memory::{self, lend};
@@ -47,7 +49,7 @@ pub struct Server<'o> {
     options: &'o Options,
     clock: Clock,
     signals: Signals,
-    tap: Tap,
+    device: PcapWriter<Tap, Capture>,
     net: Net<'static>,
     umask: u16,
 }
@@ -57,7 +59,9 @@ impl<'o> Server<'o> {
     pub fn open(options: &'o Options, clock: Clock) -> Result<Self, String> {
         raise_descriptor_limit();
         let signals = Signals::catch().map_err(|error| format!("no signals: {error}"))?;
-        let mut tap = Tap::open(&options.tap)?;
+        let tap = Tap::open(&options.tap)?;
+        let capture = Capture::wanted(options, clock)?;
+        let mut device = PcapWriter::new(tap, capture, PcapMode::Both);
         let addresses: Vec<_> =
             options.addresses.iter().filter_map(Own::cidr).map(Address::Fixed).collect();
         let config = Config {
@@ -70,11 +74,11 @@ impl<'o> Server<'o> {
         let sessions =
             usize::from(options.max_sessions) + SPARE_SESSIONS + SIMPLE_SERVICES * SIMPLE_SESSIONS;
         let memory = memory::network(sessions, options.max_transfers.into());
-        let net = Net::new(&config, memory, &mut tap, clock.now())
+        let net = Net::new(&config, memory, &mut device, clock.now())
             .map_err(|error| format!("the network cannot be set up: {error}"))?;
         // From here on sessions have it, and the process masks nothing besides.
         let umask = umask(Mode::empty()).bits() as u16;
-        Ok(Self { options, clock, signals, tap, net, umask })
+        Ok(Self { options, clock, signals, device, net, umask })
     }
 
     /// The FTP service for `storage`.
@@ -152,8 +156,8 @@ impl<'o> Server<'o> {
         let mut stops_at = None;
         loop {
             let now = self.clock.now();
-            let due = self.net.poll(&mut self.tap, services, now);
-            if let Some(error) = self.tap.failure() {
+            let due = self.net.poll(&mut self.device, services, now);
+            if let Some(error) = self.device.get_mut().failure() {
                 return Err(format!("{} is gone: {error}", self.options.tap));
             }
             if stops_at.is_some_and(|at| now >= at || self.net.is_idle()) {
@@ -187,7 +191,7 @@ impl<'o> Server<'o> {
             Timespec { tv_sec: delay.as_secs() as i64, tv_nsec: delay.subsec_nanos().into() }
         });
         let [stops, hangups] = self.signals.pipes();
-        let mut fds = [self.tap.as_fd(), stops, hangups]
+        let mut fds = [self.device.get_ref().as_fd(), stops, hangups]
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),

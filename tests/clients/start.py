@@ -206,6 +206,57 @@ def has_hardware(lab):
         check("02:11:22:33:44:55" in neighbors, neighbors)
 
 
+def read_capture(path):
+    """The lines of tcpdump, which finds nothing wrong."""
+    command = ["tcpdump", "-nttvvr", path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30,
+                          env={"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+    said = done.stderr + done.stdout
+    check(done.returncode == 0 and "(correct)" in said, said[-2000:])
+    for wrong in ["bad cksum", "incorrect", "[|"]:
+        check(wrong not in said, f"{wrong}: {said[-2000:]}")
+    return done.stdout
+
+
+def captures(lab):
+    """Every frame is in the file at once, of this date, and for its owner only."""
+    path = lab.base / "pcap"
+    before = time.time()
+    with serving(lab, lab.binary, "--pcap", path) as server:
+        with ftplib.FTP(SERVER, timeout=20) as ftp:
+            ftp.login()
+            server.kill()  # what is in the file is there already
+            ftp.close()
+    told = read_capture(path)
+    check("230 " in told and "USER anonymous" in told, told[-2000:])
+    times = [float(line.split()[0]) for line in told.splitlines() if line[:1].isdigit()]
+    check(times == sorted(times) and before - 1 < times[0] <= times[-1] < time.time() + 1,
+          f"{before} to {time.time()}: {times}")
+    mode = path.stat().st_mode & 0o777
+    check(mode == 0o600, f"mode {mode:o}")
+
+
+def capture_ends(*options, directory="", says):
+    """The file is whole, and the server goes on."""
+    def play(lab):
+        small = lab.base / "small"
+        small.mkdir(exist_ok=True)
+        run("mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", small)
+        try:
+            path = lab.base / directory / "pcap"
+            with serving(lab, lab.binary, "--pcap", path, *options):
+                with ftplib.FTP(SERVER, timeout=20) as ftp:
+                    ftp.login()
+                    ftp.storbinary("STOR file", io.BytesIO(bytes(1 << 20)))
+                    check(ftp.size("file") == 1 << 20, "it does not go on")
+            check(f"the capture has ended: {says}" in lab.log_since_mark(), lab.log_since_mark())
+            check(100_000 < path.stat().st_size <= 128 << 10, f"{path.stat().st_size} bytes")
+            read_capture(path)
+        finally:
+            run("umount", "-l", small)
+    return play
+
+
 LIMITS = ["--max-per-address", "4", "--max-upload", "10M", "--quota", "1G", "--rate", "1M",
           "--total-rate", "1500"]
 LIMITS_LINE = ("limits    sessions of an address 4, upload 10M, quota 1G, rate of a session 1M/s, "
@@ -246,6 +297,15 @@ CASES = [
     ("none", "start", "network", "services at some addresses", listens),
     ("none", "start", "network", "daytime", tells_the_time),
     ("none", "start", "network", "hardware address", has_hardware),
+    ("none", "start", "capture", "every frame", captures),
+    ("none", "start", "capture", "limit",
+     capture_ends("--pcap-limit", "125K", says="--pcap-limit 125K is reached")),
+    ("none", "start", "capture", "full disk",
+     capture_ends(directory="small", says="No space left on device")),
+    ("none", "start", "capture", "no file",
+     refuses(1, "--pcap", "/dev/null", says="/dev/null is no regular file")),
+    ("none", "start", "capture", "below the root",
+     refuses(1, "--root", "/etc", "--pcap", "/etc/pcap", says="is below --root")),
     ("none", "start", "options", "bad log level",
      refuses(2, "--log-level", "loud", says="off, error, warn, info, debug")),
     ("none", "start", "options", "bad number",
