@@ -75,8 +75,14 @@
 //!     let addresses = [Address::Fixed(IpCidr::new(IpAddress::v4(192, 168, 69, 1), 24))];
 //!     let hardware = EthernetAddress([2, 0, 192, 168, 69, 1]);
 //!     let passive_ports = 49_152..=65_535;
-//!     let config =
-//!         net::Config { hardware, addresses: &addresses, routes: &[], passive_ports, seed };
+//!     let config = net::Config {
+//!         hardware,
+//!         addresses: &addresses,
+//!         routes: &[],
+//!         host_name: None,
+//!         passive_ports,
+//!         seed,
+//!     };
 //!     let mut net = Net::new(&config, memory, device, now())?;
 //!
 //!     // A disk of 8 KiB, who may use it, and the service.

@@ -34,7 +34,8 @@ pub fn network(control: usize, data: usize) -> Memory<'static> {
     Memory {
         control,
         slots: lend(slots, Slot::default),
-        sockets: lend(slots, Default::default),
+        // One more for DHCP.
+        sockets: lend(slots + 1, Default::default),
         timers: lend(slots, || Timer::NONE),
         buckets: lend(2 * slots, || Bucket::EMPTY),
         control_buffers: Buffers {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Cidr, Ipv6Cidr};
-use tinyftp::net::Route;
+use tinyftp::net::{Address, Route};
 
 /// Where an address of ours comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,16 @@ impl Own {
     /// The address and its network, if they are known at the start.
     pub fn cidr(&self) -> Option<IpCidr> {
         if let Own::Fixed(cidr) = *self { Some(cidr) } else { None }
+    }
+}
+
+impl From<Own> for Address {
+    fn from(own: Own) -> Self {
+        match own {
+            Own::Fixed(cidr) => Address::Fixed(cidr),
+            Own::Dhcp => Address::Dhcp,
+            Own::Auto => Address::Auto,
+        }
     }
 }
 

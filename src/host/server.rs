@@ -22,7 +22,6 @@ use super::capture::Capture;
 use super::cli::Options;
 use super::clock::Clock;
 use super::memory::{self, lend};
-use super::network::Own;
 use super::services::FTP;
 use super::signals::Signals;
 use super::tap::Tap;
@@ -62,12 +61,12 @@ impl<'o> Server<'o> {
         let tap = Tap::open(&options.tap)?;
         let capture = Capture::wanted(options, clock)?;
         let mut device = PcapWriter::new(tap, capture, PcapMode::Both);
-        let addresses: Vec<_> =
-            options.addresses.iter().filter_map(Own::cidr).map(Address::Fixed).collect();
+        let addresses: Vec<_> = options.addresses.iter().copied().map(Address::from).collect();
         let config = Config {
             hardware: options.hardware_address(),
             addresses: &addresses,
             routes: &options.routes,
+            host_name: None,
             passive_ports: options.passive_ports.0..=options.passive_ports.1,
             seed: random()?,
         };

@@ -4,6 +4,9 @@ use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::{Device, RxToken, TxToken};
 use smoltcp::socket::tcp::State;
 
+use super::addressing::Outcome;
+#[cfg(feature = "dhcp")]
+use super::addressing::dhcp::Dhcp;
 use super::device::OneFrame;
 use super::frame::{self, Frame, Segment};
 use super::index::Tuple;
@@ -51,18 +54,29 @@ impl Net<'_> {
             Frame::Tcp(segment) => {
                 self.deliver(Arrival { segment, frame, answer, now }, services);
             }
+            #[cfg(feature = "dhcp")]
+            Frame::Udp(message) if Dhcp::is_for_client(&message) => {
+                let Self { addressing, iface, capabilities, .. } = self;
+                addressing.receive_dhcp(&message, (frame, answer), iface, capabilities, now);
+            }
             Frame::Udp(message) => self.deliver_datagram(message, frame, answer, services, now),
             Frame::Answerable(address) => {
                 if self.iface.has_ip_addr(address) && self.may_answer(now) {
                     self.answer_frame(frame, answer, now);
                 }
             }
-            Frame::Neighbor => {
-                self.answer_frame(frame, answer, now);
-                while let Some(slot) = self.neighborless.pop() {
-                    self.mark(slot);
+            Frame::Neighbor => match self.addressing.receive(frame, now) {
+                Outcome::Done => {}
+                Outcome::Answer(packet) => packet.send(self.hardware, answer),
+                Outcome::Pass => {
+                    self.answer_frame(frame, answer, now);
+                    while let Some(slot) = self.neighborless.pop() {
+                        self.mark(slot);
+                    }
                 }
-            }
+            },
+            #[cfg(feature = "ipv6")]
+            Frame::Listeners => drop(self.addressing.receive(frame, now)),
         }
     }
 

@@ -18,6 +18,9 @@ use super::index::Tuple;
 pub(super) enum Frame<'f> {
     /// ARP, or neighbor discovery: who is where on this link.
     Neighbor,
+    /// A message to the listeners of a multicast group, or about them.
+    #[cfg(feature = "ipv6")]
+    Listeners,
     /// Something to this address that smoltcp may answer, such as an echo request.
     Answerable(IpAddress),
     /// A TCP segment to our hardware address.
@@ -108,7 +111,8 @@ fn read_ipv4(packet: &[u8], envelope: Envelope) -> Frame<'_> {
     }
 }
 
-/// Extension headers are not looked behind: no client needs them.
+/// Extension headers are not looked behind: no client needs them, only MLD does (RFC 3810 section
+/// 5).
 #[cfg(feature = "ipv6")]
 fn read_ipv6(packet: &[u8], envelope: Envelope) -> Frame<'_> {
     let Ok(packet) = Ipv6Packet::new_checked(packet) else { return Frame::Useless };
@@ -119,6 +123,7 @@ fn read_ipv6(packet: &[u8], envelope: Envelope) -> Frame<'_> {
             Ok(_) if envelope.to_us => Frame::Answerable(ends.1),
             _ => Frame::Useless,
         },
+        IpProtocol::HopByHop => Frame::Listeners,
         IpProtocol::Udp => read_udp(ends, packet.payload(), envelope),
         IpProtocol::Tcp if envelope.to_us => read_tcp(ends, packet.payload()),
         _ => Frame::Useless,

@@ -20,6 +20,7 @@
 //! | `mod` | [`Net`] and its turn |
 //! | `demux` | a frame finds its slot, or the service of its port |
 //! | `serve` | a slot's turn: the service, then egress |
+//! | `addressing` | our own addresses, and the routes that come with them |
 //! | `data` | data connections |
 //! | `call` | connections that we open for a service |
 //! | `datagram`, `outbox` | UDP |
@@ -29,6 +30,7 @@
 //!
 //! In the library, only this module names smoltcp.
 
+mod addressing;
 mod call;
 mod data;
 mod datagram;
@@ -55,11 +57,13 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
 use crate::budget::Budget;
 use crate::service::{DatagramService, Service};
 use crate::time::{Duration, Instant};
+use addressing::Addressing;
 use index::Index;
 use secret::Secret;
 use slots::{Kind, Pending, Pool, Pools, Ready, Role};
 use timers::Timers;
 
+pub use addressing::{Address, HostName, Route};
 pub use index::Bucket;
 pub use outbox::Outbox;
 pub use slots::Slot;
@@ -96,32 +100,18 @@ const NEIGHBOR_WAITERS: usize = 16;
 pub struct Config<'c> {
     /// Our hardware address. It must be unicast.
     pub hardware: EthernetAddress,
-    /// Our addresses.
+    /// Where our addresses come from.
     pub addresses: &'c [Address],
-    /// The ways to other networks. The longest prefix that a destination matches decides.
+    /// The ways to other networks, besides those that a DHCP server or routers tell.
     pub routes: &'c [Route],
+    /// What we are called; a DHCP server is told.
+    pub host_name: Option<&'static HostName>,
     /// First and last port for data connections that clients open. No service may have one
     /// of them.
     pub passive_ports: RangeInclusive<u16>,
     /// A random number that is new at every start, and that nobody can guess: sequence
     /// numbers, ports and the index depend on it.
     pub seed: u128,
-}
-
-/// Where an address of ours comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// It is given, with the prefix of its network.
-    Fixed(IpCidr),
-}
-
-/// A way to another network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The network; `0.0.0.0/0` and `::/0` are all there are.
-    pub cidr: IpCidr,
-    /// The router, on one of our own networks.
-    pub via: IpAddress,
 }
 
 /// Why a [`Config`] is refused.
@@ -131,23 +121,45 @@ pub enum ConfigError {
     TooManyAddresses,
     /// More routes than smoltcp was compiled for.
     TooManyRoutes,
-    /// A router that is on none of our networks, or of another version of IP than its route.
-    NoSuchRouter,
+    /// Two routes lead to this network.
+    TwoRoutes(IpCidr),
+    /// This router is on none of our networks.
+    NotOnLink(IpAddress),
     /// An address, or the hardware address, is no unicast address.
     NotUnicast,
+    /// The device is too small for IPv6.
+    SmallMtu,
+    /// The feature `dhcp` is off.
+    NoDhcp,
     /// The memory has no slots, or less for something than its slots need.
     Memory,
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ConfigError::TooManyAddresses => "too many addresses",
-            ConfigError::TooManyRoutes => "too many routes",
-            ConfigError::NoSuchRouter => "a router is on none of our networks",
-            ConfigError::NotUnicast => "an address is not unicast",
-            ConfigError::Memory => "not enough memory",
-        })
+        use smoltcp::config::{IFACE_MAX_ADDR_COUNT, IFACE_MAX_ROUTE_COUNT};
+        match self {
+            ConfigError::TooManyAddresses => {
+                write!(
+                    f,
+                    "more than {IFACE_MAX_ADDR_COUNT} addresses, with those that come by themselves"
+                )
+            }
+            ConfigError::TooManyRoutes => {
+                write!(
+                    f,
+                    "more than {IFACE_MAX_ROUTE_COUNT} routes, with those that come by themselves"
+                )
+            }
+            ConfigError::TwoRoutes(cidr) => write!(f, "two routes to {cidr}"),
+            ConfigError::NotOnLink(router) => {
+                write!(f, "the router {router} is on none of our networks")
+            }
+            ConfigError::NotUnicast => f.write_str("an address is not unicast"),
+            ConfigError::SmallMtu => f.write_str("IPv6 needs an MTU of 1280 bytes"),
+            ConfigError::NoDhcp => f.write_str("this program was built without DHCP"),
+            ConfigError::Memory => f.write_str("not enough memory"),
+        }
     }
 }
 
@@ -162,7 +174,7 @@ pub struct Memory<'a> {
     pub control: usize,
     /// One for each slot.
     pub slots: &'a mut [Slot<'a>],
-    /// One for each slot.
+    /// One for each slot, and one more with [`Address::Dhcp`] or [`Address::Auto`].
     pub sockets: &'a mut [SocketStorage<'a>],
     /// One for each slot.
     pub timers: &'a mut [Timer],
@@ -266,6 +278,7 @@ fn service_at<'b, 's>(
 /// said it waits for ([`Action::Pending`](crate::service::Action::Pending)).
 pub struct Net<'a> {
     iface: Interface,
+    addressing: Addressing<'a>,
     hardware: EthernetAddress,
     capabilities: DeviceCapabilities,
     secret: Secret,
@@ -287,6 +300,8 @@ pub struct Net<'a> {
     /// RST and ICMP answers that may be sent.
     answers: Budget,
     accepting: bool,
+    /// Whether the groups that services want are joined.
+    grouped: bool,
     /// Where services over UDP write.
     message: &'a mut [u8],
     outbox: Outbox<'a>,
@@ -302,22 +317,24 @@ impl<'a> Net<'a> {
         device: &mut (impl Device + ?Sized),
         now: Instant,
     ) -> Result<Self, ConfigError> {
-        let unicast =
-            config.addresses.iter().all(|Address::Fixed(cidr)| cidr.address().is_unicast());
-        if !unicast || !config.hardware.is_unicast() {
+        if !config.hardware.is_unicast() {
             return Err(ConfigError::NotUnicast);
         }
         let mut smoltcp_config = smoltcp::iface::Config::new(config.hardware.into());
         let mut secret = Secret::new(config.seed);
         smoltcp_config.random_seed = secret.draw();
         let mut iface = Interface::new(smoltcp_config, device, instant(now));
-        configure(&mut iface, config)?;
         let control = memory.control;
-        let Furniture { slots, index, timers, message, outbox } = furnish(memory)?;
+        let capabilities = device.capabilities();
+        let Furniture { slots, index, timers, message, outbox, spare } = furnish(memory)?;
+        let addressing =
+            Addressing::new(config, spare, capabilities.ip_mtu(), secret.branch(), now)?;
+        addressing.apply(&mut iface);
         let mut net = Self {
             iface,
+            addressing,
             hardware: config.hardware,
-            capabilities: device.capabilities(),
+            capabilities,
             secret,
             passive_ports: config.passive_ports.clone(),
             slots,
@@ -332,6 +349,7 @@ impl<'a> Net<'a> {
             neighborless: heapless::Vec::new(),
             answers: Budget::new(ANSWERS_A_SECOND, ANSWERS_AT_ONCE),
             accepting: true,
+            grouped: false,
             message,
             outbox,
             emission: Some(now),
@@ -352,7 +370,10 @@ impl<'a> Net<'a> {
         services: &mut [Binding<'_>],
         now: Instant,
     ) -> Option<Instant> {
+        // What has gone by now is not answered for; what frames have changed is true at once.
+        self.readdress(device, services, now);
         let more = self.receive(device, services, now);
+        self.readdress(device, services, now);
         while let Some(slot) = self.timers.pop_due(now) {
             self.mark(slot);
         }
@@ -369,7 +390,8 @@ impl<'a> Net<'a> {
             return Some(now);
         }
         let waiting = self.outbox.send(&mut self.iface, device, now);
-        self.timers.next().into_iter().chain(self.emission).chain(waiting).min()
+        let dues = [self.timers.next(), self.emission, self.addressing.due(), waiting];
+        dues.into_iter().flatten().min()
     }
 
     /// Stops accepting connections, and tells the services to end theirs until `until`.
@@ -390,16 +412,21 @@ impl<'a> Net<'a> {
     /// Ends every session at once: services let go of what they hold. Nothing is sent.
     pub fn abandon(&mut self, services: &mut [Binding<'_>]) {
         for slot in 0..self.control as u16 {
-            if let Role::Session(session) = self.slots[usize::from(slot)].role {
-                if let Some(data) = session.data {
-                    self.release(data);
-                }
-                if let Some(service) = service_at(services, session.service) {
-                    service.close(session.id);
-                }
-                self.release(slot);
+            if let Role::Session(_) = self.slots[usize::from(slot)].role {
+                self.end(slot, services);
             }
         }
+    }
+
+    /// Our addresses, each with the prefix of its network. Those that are not known yet to be
+    /// ours alone are not among them.
+    pub fn addresses(&self) -> &[IpCidr] {
+        self.iface.ip_addrs()
+    }
+
+    /// The servers for names that a DHCP server has told us.
+    pub fn dns_servers(&self) -> &[IpAddr] {
+        self.addressing.name_servers()
     }
 
     /// Whether no service has a connection any more, and every byte of theirs has been
@@ -416,6 +443,58 @@ impl<'a> Net<'a> {
     /// in TIME-WAIT are not counted, although they can be had.
     pub fn free_slots(&self) -> (usize, usize) {
         (self.free.control.len(), self.free.data.len())
+    }
+
+    /// Sees to our addresses: what is left of connections from one that has gone ends with it.
+    fn readdress<D: Device + ?Sized>(
+        &mut self,
+        device: &mut D,
+        services: &mut [Binding<'_>],
+        now: Instant,
+    ) {
+        if !core::mem::replace(&mut self.grouped, true) {
+            self.join_groups(services, now);
+        }
+        if !self.addressing.turn(&mut self.iface, device, now) {
+            return;
+        }
+        // Services over UDP may have something to say about it.
+        self.emission = Some(now);
+        self.outbox.withdraw(&self.iface);
+        for slot in 0..self.slots.len() as u16 {
+            let Slot { role, tuple, .. } = &self.slots[usize::from(slot)];
+            if !matches!(role, Role::Free) && !self.iface.has_ip_addr(tuple.local.addr) {
+                self.end(slot, services);
+            }
+        }
+    }
+
+    fn join_groups(&mut self, services: &[Binding<'_>], now: Instant) {
+        for binding in services {
+            if let Protocol::Udp(service) = &binding.protocol {
+                self.addressing.join(service.groups(), now);
+            }
+        }
+    }
+
+    /// Ends whatever a slot is used for: its service lets go of what it has. Nothing is sent.
+    fn end(&mut self, slot: u16, services: &mut [Binding<'_>]) {
+        let Slot { role, tuple, .. } = self.slots[usize::from(slot)];
+        self.release(slot);
+        match role {
+            Role::Session(session) => {
+                session.data.into_iter().for_each(|data| self.release(data));
+                if let Some(service) = service_at(services, session.service) {
+                    service.close(session.id);
+                }
+            }
+            Role::Calling { service } => {
+                if let Some(service) = service_at(services, service) {
+                    service.refused(socket_address(tuple.remote));
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Puts a slot, or the owner of a data slot, on the list of those to be served.
@@ -461,32 +540,6 @@ fn endpoint(address: SocketAddr) -> Option<IpEndpoint> {
     Some(IpEndpoint::new(ip, address.port()))
 }
 
-fn configure(iface: &mut Interface, config: &Config<'_>) -> Result<(), ConfigError> {
-    let mut fits = Ok(());
-    iface.update_ip_addrs(|addresses| {
-        fits = config.addresses.iter().try_for_each(|&Address::Fixed(cidr)| addresses.push(cidr));
-    });
-    fits.map_err(|_| ConfigError::TooManyAddresses)?;
-    for route in config.routes {
-        let is_near = |cidr: &IpCidr| cidr.contains_addr(&route.via);
-        if route.cidr.address().version() != route.via.version()
-            || !iface.ip_addrs().iter().any(is_near)
-        {
-            return Err(ConfigError::NoSuchRouter);
-        }
-        let entry = smoltcp::iface::Route {
-            cidr: route.cidr,
-            via_router: route.via,
-            preferred_until: None,
-            expires_at: None,
-        };
-        let mut fits = Ok(());
-        iface.routes_mut().update(|routes| fits = routes.push(entry));
-        fits.map_err(|_| ConfigError::TooManyRoutes)?;
-    }
-    Ok(())
-}
-
 /// What [`Memory`] becomes.
 struct Furniture<'a> {
     slots: &'a mut [Slot<'a>],
@@ -494,6 +547,8 @@ struct Furniture<'a> {
     timers: Timers<'a>,
     message: &'a mut [u8],
     outbox: Outbox<'a>,
+    /// Room for a socket that is no slot's.
+    spare: Option<&'a mut SocketStorage<'a>>,
 }
 
 /// Gives each slot its socket, and makes the rest of the memory what it is for.
@@ -511,8 +566,8 @@ fn furnish(memory: Memory<'_>) -> Result<Furniture<'_>, ConfigError> {
     let (control_slots, data_slots) = slots.split_at_mut(control);
     equip(control_slots, &mut sockets, memory.control_buffers)?;
     equip(data_slots, &mut sockets, memory.data_buffers)?;
-    let (index, timers) = (Index::new(buckets), Timers::new(timers));
-    Ok(Furniture { slots, index, timers, message, outbox })
+    let (index, timers, spare) = (Index::new(buckets), Timers::new(timers), sockets.next());
+    Ok(Furniture { slots, index, timers, message, outbox, spare })
 }
 
 /// Gives each slot a socket, with its share of the buffers.

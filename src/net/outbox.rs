@@ -55,6 +55,16 @@ impl<'a> Outbox<'a> {
         self.until = Some(now + PATIENCE);
     }
 
+    /// Lets go of the datagram if the address that it is from has gone.
+    pub(super) fn withdraw(&mut self, iface: &Interface) {
+        let Some(sockets) = &mut self.sockets else { return };
+        let socket = sockets.get_mut::<Socket>(SocketHandle::default());
+        if socket.endpoint().addr.is_some_and(|source| !iface.has_ip_addr(source)) {
+            socket.close();
+            self.until = None;
+        }
+    }
+
     /// Sends the datagram if it can be sent now; returns when to try again.
     pub(super) fn send<D: Device + ?Sized>(
         &mut self,

@@ -7,7 +7,7 @@ use siphasher::sip::SipHasher13;
 use smoltcp::wire::IpEndpoint;
 
 use super::index::Tuple;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// A random seed, and numbers made of it that nobody can foretell who does not know it.
 pub(super) struct Secret {
@@ -47,6 +47,17 @@ impl Secret {
         let mut hasher = self.hasher(Purpose::Draw);
         hasher.write_u64(self.drawn);
         hasher.finish()
+    }
+
+    /// A random time shorter than this one.
+    pub fn within(&mut self, limit: Duration) -> Duration {
+        let limit = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX).max(1);
+        Duration::from_micros(self.draw() % limit)
+    }
+
+    /// A secret whose numbers tell nothing of this one's.
+    pub fn branch(&mut self) -> Self {
+        Self { keys: (self.draw(), self.draw()), drawn: 0 }
     }
 
     fn tuple_hash(&self, purpose: Purpose, tuple: &Tuple) -> u64 {

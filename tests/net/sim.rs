@@ -13,7 +13,7 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Address, Ipv6Address
 use tinyftp::auth::{Account, Accounts, Grant, Rights};
 use tinyftp::ftp::{Config as FtpConfig, Ftp};
 use tinyftp::net::{
-    Address, Binding, Bucket, Buffers, Config, Memory, Net, Outbox, Route, Slot, Timer,
+    Address, Binding, Bucket, Buffers, Config, HostName, Memory, Net, Outbox, Route, Slot, Timer,
 };
 use tinyftp::service::{
     Action, DataError, Datagram, DatagramService, Emission, Io, Service, SessionId,
@@ -31,6 +31,8 @@ use crate::wire::{self, Mac, Seen, Segment};
 pub const SERVER_MAC: Mac = EthernetAddress([2, 0, 0, 0, 0, 1]);
 pub const SERVER_V4: Ipv4Address = Ipv4Address::new(192, 168, 69, 1);
 pub const SERVER_V6: Ipv6Address = Ipv6Address::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
+/// RFC 4291 appendix A.
+pub const SERVER_LINK_LOCAL: Ipv6Address = Ipv6Address::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, 1);
 pub const GATEWAY_V4: Ipv4Address = Ipv4Address::new(192, 168, 69, 254);
 pub const GATEWAY_V6: Ipv6Address = Ipv6Address::new(0xfd00, 0, 0, 0, 0, 0, 0, 0xfe);
 pub const FTP: u16 = 21;
@@ -48,6 +50,8 @@ pub const DATE: u64 = 1_795_326_203;
 /// Ports from here on belong to raw peers: the stacks of hosts are not told of them.
 pub const FIRST_RAW_PORT: u16 = 60_000;
 
+/// How long a server speaks of its addresses when it starts.
+const START: Micros = 10 * S;
 /// Turns that the server may want in one and the same instant.
 const TURNS_AT_ONCE: u32 = 10_000;
 
@@ -115,6 +119,10 @@ pub struct Shape {
     pub data_transmit: usize,
     pub passive_ports: (u16, u16),
     pub seed: u128,
+    pub addresses: &'static [Address],
+    pub routes: &'static [Route],
+    pub host_name: Option<&'static HostName>,
+    pub mtu: usize,
 }
 
 /// How long a session of the server may be idle.
@@ -131,6 +139,16 @@ impl Shape {
         data_transmit: 4096,
         passive_ports: (50_000, 50_999),
         seed: 0x0123_4567_89ab_cdef_0f1e_2d3c_4b5a_6978,
+        addresses: &[
+            Address::Fixed(IpCidr::new(IpAddress::Ipv4(SERVER_V4), 24)),
+            Address::Fixed(IpCidr::new(IpAddress::Ipv6(SERVER_V6), 64)),
+        ],
+        routes: &[
+            Route::default_via(IpAddress::Ipv4(GATEWAY_V4)),
+            Route::default_via(IpAddress::Ipv6(GATEWAY_V6)),
+        ],
+        host_name: None,
+        mtu: 1500,
     };
     /// All receive buffers larger than a window without scaling can tell.
     pub const LARGE: Self = Self {
@@ -145,12 +163,19 @@ impl Shape {
 }
 
 /// An end of the wire: frames that came, frames that go.
-#[derive(Default)]
 pub struct Port {
     pub inbox: VecDeque<Vec<u8>>,
     pub outbox: Vec<Vec<u8>>,
     /// Frames that it takes in one turn, if there is a limit.
     pub room: Option<usize>,
+    /// Bytes of the longest IP packet.
+    pub mtu: usize,
+}
+
+impl Default for Port {
+    fn default() -> Self {
+        Self { inbox: VecDeque::new(), outbox: Vec::new(), room: None, mtu: 1500 }
+    }
 }
 
 pub struct Received(Vec<u8>);
@@ -173,7 +198,7 @@ impl Device for Port {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = 1514;
+        capabilities.max_transmission_unit = self.mtu + 14;
         capabilities
     }
 }
@@ -326,21 +351,8 @@ const SPARE_SESSIONS: usize = 4;
 
 impl Server {
     fn new(shape: &Shape, files: &[(&str, &[u8])], now: Micros) -> Self {
-        let mut port = Port::default();
-        let fixed = |address| Address::Fixed(cidr(address));
-        let addresses = [fixed(SERVER_V4.into()), fixed(SERVER_V6.into())];
-        let routes = [
-            Route { cidr: IpCidr::new(Ipv4Address::UNSPECIFIED.into(), 0), via: GATEWAY_V4.into() },
-            Route { cidr: IpCidr::new(Ipv6Address::UNSPECIFIED.into(), 0), via: GATEWAY_V6.into() },
-        ];
-        let config = Config {
-            hardware: SERVER_MAC,
-            addresses: &addresses,
-            routes: &routes,
-            passive_ports: shape.passive_ports.0..=shape.passive_ports.1,
-            seed: shape.seed,
-        };
-        let net = Net::new(&config, memory(shape), &mut port, instant(now)).unwrap();
+        let mut port = Port { mtu: shape.mtu, ..Port::default() };
+        let net = Net::new(&config(shape), memory(shape), &mut port, instant(now)).unwrap();
         let blocks: usize = files.iter().map(|file| file.1.len().div_ceil(512)).sum();
         let mut disk =
             RamDisk::new(lend(64, || Node::EMPTY), lend(blocks + 4_500, || Block::EMPTY));
@@ -352,7 +364,8 @@ impl Server {
             FtpConfig { max_sessions: shape.control, idle_timeout, ..FtpConfig::default() };
         let sessions = lend(shape.control + SPARE_SESSIONS, Default::default);
         let places = || lend(shape.control, || None);
-        let start = Timestamp(DATE);
+        // That is when tests begin.
+        let start = Timestamp(DATE - START / S);
         let services = Services {
             ftp: Ftp::new(disk, accounts(), config, sessions),
             echo: Simple::new(Echo, places(), idle_timeout),
@@ -391,18 +404,30 @@ impl Server {
     }
 }
 
+pub fn config(shape: &Shape) -> Config<'static> {
+    Config {
+        hardware: SERVER_MAC,
+        addresses: shape.addresses,
+        routes: shape.routes,
+        host_name: shape.host_name,
+        passive_ports: shape.passive_ports.0..=shape.passive_ports.1,
+        seed: shape.seed,
+    }
+}
+
 /// Memory for the rest of the test.
 pub fn lend<T>(count: usize, value: impl FnMut() -> T) -> &'static mut [T] {
     std::iter::repeat_with(value).take(count).collect::<Vec<T>>().leak()
 }
 
-fn memory(shape: &Shape) -> Memory<'static> {
+pub fn memory(shape: &Shape) -> Memory<'static> {
     let slots = shape.control + shape.data;
     let bytes = |count| lend(count, || 0u8);
     Memory {
         control: shape.control,
         slots: lend(slots, Slot::default),
-        sockets: lend(slots, Default::default),
+        // One more for DHCP.
+        sockets: lend(slots + 1, Default::default),
         timers: lend(slots, || Timer::NONE),
         buckets: lend(2 * slots, || Bucket::EMPTY),
         control_buffers: Buffers {
@@ -504,7 +529,18 @@ impl World {
         Self::with_files(shape, &[])
     }
 
+    /// A server that has told everybody of its addresses, and is silent now.
     pub fn with_files(shape: Shape, files: &[(&str, &[u8])]) -> Self {
+        let mut world = Self::started(shape, files);
+        world.run(START);
+        world.sent.clear();
+        assert_eq!(world.server.due, None, "an idle server wakes up");
+        world.server.turns = 0;
+        world
+    }
+
+    /// A server that has not had its first turn.
+    pub fn started(shape: Shape, files: &[(&str, &[u8])]) -> Self {
         let now = S;
         Self {
             now,

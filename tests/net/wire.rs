@@ -4,8 +4,9 @@ use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,
     EthernetRepr, Icmpv4Packet, Icmpv4Repr, Icmpv6Packet, Icmpv6Repr, IpAddress, IpProtocol,
-    Ipv4Address, Ipv4Packet, Ipv4Repr, Ipv6Address, Ipv6Packet, Ipv6Repr, NdiscNeighborFlags,
-    NdiscRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket, UdpRepr,
+    Ipv4Address, Ipv4Packet, Ipv4Repr, Ipv6Address, Ipv6Packet, Ipv6Repr, MldAddressRecord,
+    NdiscNeighborFlags, NdiscRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket,
+    UdpRepr,
 };
 
 pub type Mac = EthernetAddress;
@@ -199,6 +200,9 @@ pub enum Seen {
     ArpReply(Ipv4Address),
     Solicit(Ipv6Address),
     Advert(Ipv6Address),
+    RouterSolicit,
+    /// Multicast groups, in an MLD report.
+    Groups(Vec<Ipv6Address>),
     Pong(IpAddress, Vec<u8>),
     PortUnreachable(IpAddress),
     Icmp(IpAddress),
@@ -278,10 +282,14 @@ pub fn read(frame: &[u8]) -> Seen {
                         _ if (icmp.msg_type(), icmp.msg_code()) == (1.into(), 4) => {
                             Seen::PortUnreachable(target)
                         }
+                        Ok(Icmpv6Repr::Ndisc(NdiscRepr::RouterSolicit { .. })) => {
+                            Seen::RouterSolicit
+                        }
                         _ => Seen::Icmp(target),
                     }
                 }
                 IpProtocol::Udp => read_udp((source, target), to, repr.hop_limit, packet.payload()),
+                IpProtocol::HopByHop => read_report(&repr, packet.payload()),
                 other => panic!("the server sent {other}"),
             }
         }
@@ -299,6 +307,19 @@ fn read_udp(ends: (IpAddress, IpAddress), to: Mac, hop_limit: u8, datagram: &[u8
         hop_limit,
         payload: packet.payload().to_vec(),
     })
+}
+
+/// RFC 3810 section 5.2: with a router alert, to all routers of the link and no further.
+fn read_report(header: &Ipv6Repr, payload: &[u8]) -> Seen {
+    assert_eq!(header.hop_limit, 1);
+    assert_eq!(header.dst_addr, Ipv6Address::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16));
+    assert_eq!(payload[..8], [58, 0, 5, 2, 0, 0, 1, 0]);
+    let icmp = Icmpv6Packet::new_checked(&payload[8..]).unwrap();
+    assert!(icmp.verify_checksum(&header.src_addr, &header.dst_addr));
+    let records = icmp.payload().chunks(20).map(MldAddressRecord::new_unchecked);
+    let groups: Vec<_> = records.map(|record| record.mcast_addr()).collect();
+    assert_eq!(groups.len(), usize::from(icmp.nr_mcast_addr_rcrds()));
+    Seen::Groups(groups)
 }
 
 fn read_tcp(source: IpAddress, target: IpAddress, payload: &[u8]) -> Seen {

@@ -1,0 +1,393 @@
+//! An address from a DHCP server: smoltcp's client, guarded (RFC 2131).
+//!
+//! smoltcp asks, asks again, renews, rebinds, and says when the lease is over. What it does not
+//! do is done here: it believes every server that says no, takes whatever it is given for an
+//! address, asks for ever at the same pace, and cannot decline.
+
+use core::net::IpAddr;
+
+use smoltcp::iface::{Interface, SocketHandle, SocketSet, SocketStorage};
+use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, TxToken};
+use smoltcp::socket::dhcpv4::{Event, RetryConfig, Socket};
+use smoltcp::wire::{
+    DHCP_CLIENT_PORT, DHCP_MAX_DNS_SERVER_COUNT, DHCP_SERVER_PORT, DhcpMessageType, DhcpPacket,
+    DhcpRepr, ETHERNET_HEADER_LEN, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
+    IpAddress, IpCidr, IpProtocol, Ipv4Address, Ipv4Cidr, Ipv4Packet, Ipv4Repr, UDP_HEADER_LEN,
+    UdpPacket, UdpRepr,
+};
+
+use super::claim::Origin;
+use super::{Addressing, HostName};
+use crate::net::device::{OneFrame, Outlet};
+use crate::net::frame::Message;
+use crate::net::index::Tuple;
+use crate::net::secret::Secret;
+use crate::net::{RETRY, due_at, instant};
+use crate::time::{Duration, Instant};
+
+/// RFC 2131 section 4.1: the first question is repeated after some seconds, and then ever more
+/// slowly.
+const FIRST_DISCOVERY: Duration = Duration::from_secs(2);
+const LAST_DISCOVERY: Duration = Duration::from_secs(64);
+const REQUEST: Duration = Duration::from_secs(2);
+/// RFC 2131 section 4.4.5: a renewal is repeated after half of what is left, but no sooner than
+/// this. A lease of a minute or two needs a shorter time, and so has it.
+const RENEWAL_MIN: Duration = Duration::from_secs(60);
+const RENEWAL_MAX: Duration = Duration::from_secs(60 * 60);
+const RENEWALS_A_LEASE: u32 = 16;
+/// RFC 2131 section 3.1.5: who has declined an address waits before it asks for another.
+const AFTER_DECLINING: Duration = Duration::from_secs(10);
+/// Who was refused an address does not ask at once: two who disagree would never stop.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+/// What smoltcp takes for the length of a lease that does not say it.
+const DEFAULT_LEASE: Duration = Duration::from_secs(120);
+/// Messages in one turn at most: an end, and a new beginning.
+const MESSAGES_A_TURN: usize = 4;
+
+const OPTION_ROUTER: u8 = 3;
+
+/// A DHCP client.
+pub struct Dhcp<'a> {
+    /// smoltcp's client, alone in its set.
+    sockets: SocketSet<'a>,
+    hardware: EthernetAddress,
+    lease: Option<Lease>,
+    /// How long to wait for the next answer before asking all servers again.
+    discovery: Duration,
+    /// Nothing is sent before.
+    quiet_until: Instant,
+    /// The address that is to be given back, and to whom.
+    declined: Option<(Ipv4Address, Ipv4Address)>,
+}
+
+/// What a server has given us.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    pub address: Ipv4Cidr,
+    pub router: Option<Ipv4Address>,
+    pub name_servers: heapless::Vec<IpAddr, DHCP_MAX_DNS_SERVER_COUNT>,
+    server: Ipv4Address,
+    time: Times,
+}
+
+/// How long a lease is good for.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    whole: Duration,
+    /// From when on any server may answer for it.
+    rebinding: Instant,
+}
+
+impl<'a> Dhcp<'a> {
+    pub fn new(
+        storage: &'a mut SocketStorage<'a>,
+        hardware: EthernetAddress,
+        name: Option<&'static HostName>,
+    ) -> Self {
+        let mut socket = Socket::new();
+        if let Some(name) = name {
+            socket.set_outgoing_options(name.options());
+        }
+        let mut sockets = SocketSet::new(core::slice::from_mut(storage));
+        sockets.add(socket);
+        Self {
+            sockets,
+            hardware,
+            lease: None,
+            discovery: FIRST_DISCOVERY,
+            quiet_until: Instant::ZERO,
+            declined: None,
+        }
+    }
+
+    /// What a server has given us, while it is good.
+    pub fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
+    fn socket(&mut self) -> &mut Socket<'a> {
+        // The first handle of a set; `new` has put the socket there.
+        self.sockets.get_mut(SocketHandle::default())
+    }
+
+    /// Whether a datagram is from a server to a client, which has no address yet.
+    pub fn is_for_client(message: &Message<'_>) -> bool {
+        let Tuple { local, remote } = message.tuple;
+        local.port == DHCP_CLIENT_PORT && remote.port == DHCP_SERVER_PORT
+    }
+
+    /// Takes a datagram of a server's, if it may be for us.
+    pub fn receive(
+        &mut self,
+        message: &Message<'_>,
+        (frame, token): (&[u8], impl TxToken),
+        iface: &mut Interface,
+        capabilities: &DeviceCapabilities,
+        now: Instant,
+    ) {
+        let Ok(packet) = DhcpPacket::new_checked(message.payload) else { return };
+        let Ok(repr) = DhcpRepr::parse(&packet) else { return };
+        if !self.admits(&repr, now) {
+            return;
+        }
+        let mut device = OneFrame::new(frame, token, capabilities);
+        iface.poll_ingress_single(instant(now), &mut device, &mut self.sockets);
+        match self.socket().poll() {
+            Some(Event::Configured(terms)) => {
+                let (address, server) = (terms.address, terms.server.identifier);
+                let name_servers = terms.dns_servers.iter().map(|&ip| ip.into()).collect();
+                let lease = Lease {
+                    address,
+                    router: router(&packet, address),
+                    name_servers,
+                    server,
+                    time: Times::read(&repr, now),
+                };
+                self.accept(lease, now);
+            }
+            Some(Event::Deconfigured) => self.lose("the server said no"),
+            None => {}
+        }
+        if repr.message_type == DhcpMessageType::Nak && self.is_due(iface, now) {
+            self.quiet_until = now + AFTER_REFUSAL;
+        }
+    }
+
+    /// Whether smoltcp may see a message. It looks at the transaction itself.
+    fn admits(&mut self, repr: &DhcpRepr<'_>, now: Instant) -> bool {
+        let Some(server) = repr.server_identifier else { return false };
+        if repr.client_hardware_address != self.hardware {
+            return false;
+        }
+        match (repr.message_type, &mut self.lease) {
+            // RFC 2131 section 4.4.5: nobody else has been asked before the lease is to be
+            // rebound.
+            (DhcpMessageType::Nak, Some(lease)) => {
+                lease.server == server || now >= lease.time.rebinding
+            }
+            (DhcpMessageType::Ack, Some(lease)) if lease.server == server => {
+                lease.time = Times::read(repr, now);
+                true
+            }
+            (DhcpMessageType::Offer, _) => {
+                self.discovery = FIRST_DISCOVERY;
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// Sends what there is to send.
+    pub fn turn<D: Device + ?Sized>(
+        &mut self,
+        iface: &mut Interface,
+        device: &mut D,
+        random: &mut Secret,
+        now: Instant,
+    ) {
+        if let Some(declined) = self.declined
+            && let Some(token) = device.transmit(instant(now))
+        {
+            self.declined = None;
+            send_decline(declined, self.hardware, random, token);
+        }
+        let mut outlet = Outlet { device, full: false };
+        for _ in 0..MESSAGES_A_TURN {
+            if now < self.quiet_until || !self.is_due(iface, now) {
+                break;
+            }
+            self.pace(random);
+            iface.poll_egress(instant(now), &mut outlet, &mut self.sockets);
+            if let Some(Event::Deconfigured) = self.socket().poll() {
+                self.lose("the lease has run out");
+            }
+        }
+    }
+
+    fn is_due(&self, iface: &mut Interface, now: Instant) -> bool {
+        iface.poll_at(instant(now), &self.sockets).is_some_and(|due| due <= instant(now))
+    }
+
+    /// How long smoltcp is to wait for answers to what it sends next.
+    fn pace(&mut self, random: &mut Secret) {
+        let mut config = RetryConfig::default();
+        config.initial_request_timeout = REQUEST.into();
+        config.max_renew_timeout = RENEWAL_MAX.into();
+        if let Some(lease) = &self.lease {
+            let share = lease.time.whole / RENEWALS_A_LEASE;
+            config.min_renew_timeout = share.min(RENEWAL_MIN).into();
+        } else {
+            // RFC 2131 section 4.1: not all are to ask at the same time.
+            let jitter = random.within(Duration::from_secs(1));
+            config.discover_timeout = (self.discovery + jitter).into();
+            self.discovery = (self.discovery * 2).min(LAST_DISCOVERY);
+        }
+        self.socket().set_retry_config(config);
+    }
+
+    fn accept(&mut self, lease: Lease, now: Instant) {
+        let (cidr, server) = (lease.address, lease.server);
+        if !is_usable(cidr) {
+            warn!("address {cidr} from DHCP server {server} is none that can be used");
+            return self.restart(now);
+        }
+        info!("address {cidr} from DHCP server {server} for {} s", lease.time.whole.as_secs());
+        self.discovery = FIRST_DISCOVERY;
+        self.lease = Some(lease);
+    }
+
+    fn lose(&mut self, reason: &str) {
+        if let Some(lease) = self.lease.take() {
+            warn!("address {} is gone: {reason}", lease.address.address());
+        }
+    }
+
+    /// Gives the address back that somebody else has (RFC 2131 section 3.1.5).
+    pub fn decline(&mut self, now: Instant) {
+        self.declined = self.lease.take().map(|lease| (lease.address.address(), lease.server));
+        self.restart(now);
+    }
+
+    fn restart(&mut self, now: Instant) {
+        self.lease = None;
+        self.socket().reset();
+        // What it says of that is known.
+        let _ = self.socket().poll();
+        self.quiet_until = now + AFTER_DECLINING;
+    }
+
+    /// When there is something to do; `iface` knows whether the server can be reached.
+    pub fn due(&self, iface: &mut Interface, now: Instant) -> Option<Instant> {
+        if self.declined.is_some() {
+            return Some(now + RETRY);
+        }
+        Some(due_at(iface, &self.sockets, now)?.max(self.quiet_until))
+    }
+}
+
+impl Addressing<'_> {
+    /// Takes a datagram from a DHCP server.
+    pub(in crate::net) fn receive_dhcp(
+        &mut self,
+        message: &Message<'_>,
+        arrival: (&[u8], impl TxToken),
+        iface: &mut Interface,
+        capabilities: &DeviceCapabilities,
+        now: Instant,
+    ) {
+        if let Some(dhcp) = &mut self.dhcp {
+            dhcp.receive(message, arrival, iface, capabilities, now);
+            self.due = Some(now);
+        }
+    }
+
+    /// Has the address that DHCP has, and no other of a server's.
+    pub(super) fn follow_lease<D: Device + ?Sized>(
+        &mut self,
+        iface: &mut Interface,
+        device: &mut D,
+        now: Instant,
+    ) {
+        let Some(dhcp) = &mut self.dhcp else { return };
+        dhcp.turn(iface, device, &mut self.random, now);
+        let leased = dhcp.lease().map(|lease| IpCidr::from(lease.address));
+        self.own.retain(|own| own.origin != Origin::Lease || Some(own.cidr) == leased);
+        if let Some(cidr) = leased
+            && !self.own.iter().any(|own| own.address() == cidr.address())
+        {
+            self.claim(cidr, Origin::Lease, now);
+        }
+    }
+}
+
+impl Times {
+    fn read(repr: &DhcpRepr<'_>, now: Instant) -> Self {
+        let seconds = |time: u32| Duration::from_secs(time.into());
+        let whole = repr.lease_duration.map_or(DEFAULT_LEASE, seconds);
+        // RFC 2131 section 4.4.5: T2.
+        let rebinding = repr.rebind_duration.map(seconds).filter(|&time| time < whole);
+        Self { whole, rebinding: now + rebinding.unwrap_or(whole / 8 * 7) }
+    }
+}
+
+/// The first router that the server names, if it is on the link: smoltcp knows none if there are
+/// several.
+fn router(packet: &DhcpPacket<&[u8]>, address: Ipv4Cidr) -> Option<Ipv4Address> {
+    let option = packet.options().find(|option| option.kind == OPTION_ROUTER)?;
+    let router = Ipv4Address::from_octets(*option.data.first_chunk()?);
+    let is_on_link = address.contains_addr(&router) && router != address.address();
+    is_on_link.then_some(router)
+}
+
+/// Whether it can be the address of a host on a link.
+fn is_usable(cidr: Ipv4Cidr) -> bool {
+    let address = cidr.address();
+    let class_e = address.octets()[0] >= 240;
+    let is_network = cidr.prefix_len() < 31 && cidr.network().address() == address;
+    !address.is_loopback()
+        && !class_e
+        && address.octets()[0] != 0
+        && cidr.prefix_len() > 0
+        && !is_network
+        && cidr.broadcast() != Some(address)
+}
+
+/// Tells a server that somebody has the address that it gave us (RFC 2131 table 5).
+fn send_decline(
+    (address, server): (Ipv4Address, Ipv4Address),
+    hardware: EthernetAddress,
+    random: &mut Secret,
+    token: impl TxToken,
+) {
+    let repr = DhcpRepr {
+        message_type: DhcpMessageType::Decline,
+        transaction_id: random.draw() as u32,
+        secs: 0,
+        client_hardware_address: hardware,
+        client_ip: Ipv4Address::UNSPECIFIED,
+        your_ip: Ipv4Address::UNSPECIFIED,
+        server_ip: Ipv4Address::UNSPECIFIED,
+        router: None,
+        subnet_mask: None,
+        relay_agent_ip: Ipv4Address::UNSPECIFIED,
+        broadcast: false,
+        requested_ip: Some(address),
+        client_identifier: Some(hardware),
+        server_identifier: Some(server),
+        parameter_request_list: None,
+        dns_servers: None,
+        max_size: None,
+        lease_duration: None,
+        renew_duration: None,
+        rebind_duration: None,
+        additional_options: &[],
+    };
+    let (from, to) = (Ipv4Address::UNSPECIFIED, Ipv4Address::BROADCAST);
+    let ip = Ipv4Repr {
+        src_addr: from,
+        dst_addr: to,
+        next_header: IpProtocol::Udp,
+        payload_len: UDP_HEADER_LEN + repr.buffer_len(),
+        hop_limit: 64,
+    };
+    let ethernet = EthernetRepr {
+        src_addr: hardware,
+        dst_addr: EthernetAddress::BROADCAST,
+        ethertype: EthernetProtocol::Ipv4,
+    };
+    let udp = UdpRepr { src_port: DHCP_CLIENT_PORT, dst_port: DHCP_SERVER_PORT };
+    let checksums = ChecksumCapabilities::default();
+    token.consume(ETHERNET_HEADER_LEN + ip.buffer_len() + ip.payload_len, |buffer| {
+        let mut frame = EthernetFrame::new_unchecked(buffer);
+        ethernet.emit(&mut frame);
+        let mut packet = Ipv4Packet::new_unchecked(frame.payload_mut());
+        ip.emit(&mut packet, &checksums);
+        // Every option is short enough for its length.
+        let write = |payload: &mut [u8]| {
+            let _ = repr.emit(&mut DhcpPacket::new_unchecked(payload));
+        };
+        let mut datagram = UdpPacket::new_unchecked(packet.payload_mut());
+        let (from, to) = (IpAddress::from(from), IpAddress::from(to));
+        udp.emit(&mut datagram, &from, &to, repr.buffer_len(), write, &checksums);
+    });
+}
