@@ -2,6 +2,8 @@
 //! attacker or bad luck can do on it.
 #![cfg(all(feature = "ipv4", feature = "ipv6"))]
 
+#[path = "net/addressing.rs"]
+mod addressing;
 #[path = "net/answers.rs"]
 mod answers;
 #[path = "net/calls.rs"]
@@ -12,6 +14,9 @@ mod client;
 mod data;
 #[path = "net/datagrams.rs"]
 mod datagrams;
+#[cfg(feature = "dhcp")]
+#[path = "net/dhcp.rs"]
+mod dhcp;
 #[path = "net/fuzz.rs"]
 mod fuzz;
 #[path = "net/idle.rs"]
@@ -28,8 +33,12 @@ mod raw;
 mod requests;
 #[path = "net/resets.rs"]
 mod resets;
+#[path = "net/routers.rs"]
+mod routers;
 #[path = "net/sim.rs"]
 mod sim;
+#[path = "net/told.rs"]
+mod told;
 #[path = "net/transfers.rs"]
 mod transfers;
 #[path = "net/wire.rs"]

@@ -318,8 +318,7 @@ impl<'a> Addressing<'a> {
         self.fall_back(now);
         let sent = self.send(device, now);
         let changed = self.apply(iface);
-        let retry = sent.is_none().then(|| now + RETRY);
-        self.due = self.next(iface, now).into_iter().chain(retry).min();
+        self.due = if sent.is_some() { self.next(iface, now) } else { Some(now + RETRY) };
         changed
     }
 

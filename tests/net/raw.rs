@@ -58,7 +58,11 @@ impl Peer {
             IpAddress::Ipv4(_) => SERVER_V4.into(),
             IpAddress::Ipv6(_) => SERVER_V6.into(),
         };
-        let (me, server) = ((address, port), (server, to));
+        Self::between((address, port), mac, (server, to))
+    }
+
+    /// Any end, and any of the server's.
+    pub fn between(me: End, mac: Mac, server: End) -> Self {
         Self { mac, me, server, seq: 1_000_000, ack: 0, window: 60_000 }
     }
 

@@ -612,6 +612,20 @@ impl World {
 
     // Time.
 
+    /// Lets time pass; says what the server sends in it, and after how many milliseconds.
+    pub fn watch(&mut self, time: Micros) -> Vec<(u64, Seen)> {
+        let (start, mut seen) = (self.now, Vec::new());
+        self.sent.clear();
+        while self.next_event().is_some_and(|at| at <= start + time) {
+            self.step();
+            let after = (self.now - start) / MS;
+            seen.extend(self.sent().into_iter().map(|sent| (after, sent)));
+        }
+        self.now = start + time;
+        self.turns_at_once = 0;
+        seen
+    }
+
     /// Lets time pass.
     pub fn run(&mut self, time: Micros) {
         let end = self.now + time;

@@ -5,8 +5,8 @@ use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,
     EthernetRepr, Icmpv4Packet, Icmpv4Repr, Icmpv6Packet, Icmpv6Repr, IpAddress, IpProtocol,
     Ipv4Address, Ipv4Packet, Ipv4Repr, Ipv6Address, Ipv6Packet, Ipv6Repr, MldAddressRecord,
-    NdiscNeighborFlags, NdiscRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket,
-    UdpRepr,
+    MldRepr, NdiscNeighborFlags, NdiscOption, NdiscOptionRepr, NdiscPrefixInformation, NdiscRepr,
+    NdiscRouterFlags, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket, UdpRepr,
 };
 
 pub type Mac = EthernetAddress;
@@ -139,6 +139,21 @@ pub fn arp(from: (Ipv4Address, Mac), to: (Ipv4Address, Mac)) -> Vec<u8> {
     ethernet(from.1, to.1, EthernetProtocol::Arp, &bytes)
 }
 
+/// A question whether somebody has an IPv4 address, from nobody.
+pub fn probe(address: Ipv4Address, by: Mac) -> Vec<u8> {
+    arp((Ipv4Address::UNSPECIFIED, by), (address, Mac::BROADCAST))
+}
+
+/// A question whether somebody has an IPv6 address, from nobody.
+pub fn probe6(address: Ipv6Address, by: Mac) -> Vec<u8> {
+    let repr = NdiscRepr::NeighborSolicit { target_addr: address, lladdr: None };
+    let [.., a, b, c] = address.octets();
+    let group =
+        Ipv6Address::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]));
+    let to = (group, EthernetAddress([0x33, 0x33, 0xff, a, b, c]));
+    icmpv6(Icmpv6Repr::Ndisc(repr), (Ipv6Address::UNSPECIFIED, by), to)
+}
+
 /// A neighbor advertisement: what answers a solicitation.
 pub fn neighbor(from: (Ipv6Address, Mac), to: (Ipv6Address, Mac)) -> Vec<u8> {
     icmpv6(
@@ -177,6 +192,61 @@ pub fn icmpv6(repr: Icmpv6Repr<'_>, from: (Ipv6Address, Mac), to: (Ipv6Address, 
 }
 
 /// A UDP datagram, with its checksum.
+/// A router's advertisement (RFC 4861 section 4.2), to everybody.
+pub fn advertisement(
+    router: (Ipv6Address, Mac),
+    lifetime: u64,
+    prefixes: &[NdiscPrefixInformation],
+) -> Vec<u8> {
+    let mut options = Vec::new();
+    for &prefix in prefixes {
+        let repr = NdiscOptionRepr::PrefixInformation(prefix);
+        let mut option = vec![0; repr.buffer_len()];
+        repr.emit(&mut NdiscOption::new_unchecked(&mut option[..]));
+        options.extend(option);
+    }
+    advertisement_with(router, lifetime, &options)
+}
+
+/// The same, with any options.
+pub fn advertisement_with(router: (Ipv6Address, Mac), lifetime: u64, options: &[u8]) -> Vec<u8> {
+    let repr = Icmpv6Repr::Ndisc(NdiscRepr::RouterAdvert {
+        hop_limit: 64,
+        flags: NdiscRouterFlags::empty(),
+        router_lifetime: smoltcp::time::Duration::from_secs(lifetime),
+        reachable_time: smoltcp::time::Duration::ZERO,
+        retrans_time: smoltcp::time::Duration::ZERO,
+        lladdr: None,
+        mtu: None,
+        prefix_info: None,
+    });
+    let to =
+        (Ipv6Address::new(0xff02, 0, 0, 0, 0, 0, 0, 1), EthernetAddress([0x33, 0x33, 0, 0, 0, 1]));
+    let mut bytes = vec![0; repr.buffer_len()];
+    let mut packet = Icmpv6Packet::new_unchecked(&mut bytes[..]);
+    repr.emit(&router.0, &to.0, &mut packet, &ChecksumCapabilities::default());
+    bytes.extend(options);
+    Icmpv6Packet::new_unchecked(&mut bytes[..]).fill_checksum(&router.0, &to.0);
+    ip(router.0.into(), to.0.into(), IpProtocol::Icmpv6, &bytes, router.1, to.1)
+}
+
+/// A message about groups, as MLD wants it (RFC 3810 section 5).
+pub fn behind_router_alert(
+    repr: MldRepr<'_>,
+    from: (Ipv6Address, Mac),
+    to: (Ipv6Address, Mac),
+    hop_limit: u8,
+) -> Vec<u8> {
+    let repr = Icmpv6Repr::Mld(repr);
+    let mut bytes = vec![58, 0, 5, 2, 0, 0, 1, 0];
+    bytes.resize(8 + repr.buffer_len(), 0);
+    let mut packet = Icmpv6Packet::new_unchecked(&mut bytes[8..]);
+    repr.emit(&from.0, &to.0, &mut packet, &ChecksumCapabilities::default());
+    let mut frame = ip(from.0.into(), to.0.into(), IpProtocol::HopByHop, &bytes, from.1, to.1);
+    frame[14 + 7] = hop_limit;
+    frame
+}
+
 pub fn udp(from: (End, Mac), to: (End, Mac), payload: &[u8]) -> Vec<u8> {
     let ((source, target), (source_mac, target_mac)) = ((from.0, to.0), (from.1, to.1));
     let repr = UdpRepr { src_port: source.1, dst_port: target.1 };
@@ -200,6 +270,10 @@ pub enum Seen {
     ArpReply(Ipv4Address),
     Solicit(Ipv6Address),
     Advert(Ipv6Address),
+    /// A question whether somebody has an address, from nobody.
+    Probe(IpAddress),
+    /// News for all that an address is ours.
+    Announcement(IpAddress),
     RouterSolicit,
     /// Multicast groups, in an MLD report.
     Groups(Vec<Ipv6Address>),
@@ -228,12 +302,18 @@ pub fn read(frame: &[u8]) -> Seen {
     match frame.ethertype() {
         EthernetProtocol::Arp => {
             let packet = ArpPacket::new_checked(frame.payload()).unwrap();
-            let ArpRepr::EthernetIpv4 { operation, target_protocol_addr: target, .. } =
-                ArpRepr::parse(&packet).unwrap()
+            let ArpRepr::EthernetIpv4 {
+                operation,
+                source_protocol_addr: source,
+                target_protocol_addr: target,
+                ..
+            } = ArpRepr::parse(&packet).unwrap()
             else {
                 panic!("{packet:?}")
             };
             match operation {
+                ArpOperation::Request if source.is_unspecified() => Seen::Probe(target.into()),
+                ArpOperation::Request if source == target => Seen::Announcement(target.into()),
                 ArpOperation::Request => Seen::ArpRequest(target),
                 _ => Seen::ArpReply(target),
             }
@@ -274,7 +354,15 @@ pub fn read(frame: &[u8]) -> Seen {
                         Ok(Icmpv6Repr::EchoReply { data, .. }) => Seen::Pong(target, data.to_vec()),
                         Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit {
                             target_addr, ..
+                        })) if repr.src_addr.is_unspecified() => Seen::Probe(target_addr.into()),
+                        Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit {
+                            target_addr, ..
                         })) => Seen::Solicit(target_addr),
+                        Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert {
+                            target_addr, ..
+                        })) if repr.dst_addr.is_multicast() => {
+                            Seen::Announcement(target_addr.into())
+                        }
                         Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert {
                             target_addr, ..
                         })) => Seen::Advert(target_addr),
