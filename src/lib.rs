@@ -111,6 +111,7 @@ mod log;
 
 pub mod auth;
 mod budget;
+pub mod connection;
 pub mod ftp;
 #[cfg(feature = "net")]
 pub mod net;

@@ -37,6 +37,13 @@ pub trait Service {
 
     /// The server is about to stop: open sessions should end, at the latest at `until`.
     fn shutdown(&mut self, until: Instant);
+
+    /// The account that a session is logged in to, for the table of connections; empty if there
+    /// is none.
+    fn account(&self, id: SessionId) -> &[u8] {
+        let _ = id;
+        &[]
+    }
 }
 
 /// The connections of a session.

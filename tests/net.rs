@@ -10,6 +10,8 @@ mod answers;
 mod calls;
 #[path = "net/client.rs"]
 mod client;
+#[path = "net/connections.rs"]
+mod connections;
 #[path = "net/data.rs"]
 mod data;
 #[path = "net/datagrams.rs"]

@@ -248,4 +248,9 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
     fn shutdown(&mut self, until: Instant) {
         self.server.stops_at = Some(until);
     }
+
+    fn account(&self, id: SessionId) -> &[u8] {
+        let session = self.sessions.get(id).filter(|session| session.rights.is_some());
+        session.map_or(&[], |session| &session.user)
+    }
 }

@@ -19,7 +19,7 @@ impl<'a> Net<'a> {
         let expected = self.choose_port(control).and_then(|tuple| {
             let slot = self.take(Kind::Data).ok_or(DataError::NoSlot)?;
             self.set_tuple(slot, tuple);
-            self.slots[usize::from(slot)].role = Role::Expecting { owner };
+            self.slots[usize::from(slot)].begin(Role::Expecting { owner }, now);
             Ok(slot)
         });
         session.data = expected.ok();
@@ -101,7 +101,7 @@ impl<'a> Net<'a> {
         let isn = self.secret.sequence_number(&tuple, now);
         let mut iface = self.throw_away_interface(isn, now);
         let slot = &mut self.slots[usize::from(at)];
-        slot.renew(role, None);
+        slot.renew(role, None, now);
         slot.iss = isn;
         let connected = slot.socket_mut().connect(iface.context(), tuple.remote, tuple.local);
         if connected.is_err() {
@@ -129,8 +129,9 @@ impl<'a> Net<'a> {
 
     /// A connection that no service knows any more: it has some time to end.
     pub(super) fn leave(&mut self, at: u16, now: Instant) {
+        let service = self.service_of(at);
         let slot = &mut self.slots[usize::from(at)];
-        slot.role = Role::Closing { until: now + LINGER };
+        slot.role = Role::Closing { until: now + LINGER, service };
         slot.socket_mut().set_timeout(Some(LINGER.into()));
         self.mark(at);
     }

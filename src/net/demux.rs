@@ -228,7 +228,7 @@ impl Net<'_> {
         let isn = self.secret.sequence_number(&segment.tuple, now);
         let mut iface = self.throw_away_interface(isn, now);
         let slot = &mut self.slots[usize::from(at)];
-        slot.renew(role, Some(HANDSHAKE.into()));
+        slot.renew(role, Some(HANDSHAKE.into()), now);
         slot.iss = isn;
         slot.irs = segment.sequence;
         // The socket is closed and the port is not zero: this cannot fail.

@@ -24,6 +24,7 @@
 //! | `data` | data connections |
 //! | `call` | connections that we open for a service |
 //! | `datagram`, `outbox` | UDP |
+//! | `connections` | what `netstat` shows |
 //! | `frame` | what the demultiplexer reads of a frame |
 //! | `slots`, `index`, `timers`, `secret` | what they say |
 //! | `stream`, `device` | between our traits and smoltcp's |
@@ -32,6 +33,7 @@
 
 mod addressing;
 mod call;
+mod connections;
 mod data;
 mod datagram;
 mod demux;
@@ -302,6 +304,8 @@ pub struct Net<'a> {
     accepting: bool,
     /// Whether the groups that services want are joined.
     grouped: bool,
+    /// Since when all this is there.
+    since: Instant,
     /// Where services over UDP write.
     message: &'a mut [u8],
     outbox: Outbox<'a>,
@@ -350,6 +354,7 @@ impl<'a> Net<'a> {
             answers: Budget::new(ANSWERS_A_SECOND, ANSWERS_AT_ONCE),
             accepting: true,
             grouped: false,
+            since: now,
             message,
             outbox,
             emission: Some(now),

@@ -30,7 +30,7 @@ impl<'a> Net<'a> {
             Role::HalfOpen { service } => self.serve_half_open(at, service, device, services, now),
             Role::Calling { service } => self.serve_calling(at, service, device, services, now),
             Role::Session(session) => self.serve_session(at, session, device, services, now),
-            Role::Closing { until } => self.serve_closing(at, until, device, now),
+            Role::Closing { until, .. } => self.serve_closing(at, until, device, now),
             Role::Free | Role::Expecting { .. } | Role::Data { .. } => {}
         }
     }

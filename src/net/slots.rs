@@ -29,7 +29,7 @@ pub(super) enum Role {
     /// A data connection of `owner`.
     Data { owner: u16 },
     /// A connection that no service knows any more, until it has ended or time is up.
-    Closing { until: Instant },
+    Closing { until: Instant, service: Option<usize> },
 }
 
 /// A connection to a service, and what the service last asked for.
@@ -57,8 +57,12 @@ pub struct Slot<'a> {
     pub(super) iss: u32,
     /// The peer's initial sequence number.
     pub(super) irs: u32,
-    /// Bytes that the service has consumed, as sequence numbers count.
-    pub(super) consumed: u32,
+    /// Bytes that the service has consumed; their low half is what sequence numbers count.
+    pub(super) consumed: u64,
+    /// Bytes that the service has written.
+    pub(super) written: u64,
+    /// Since when there is a connection, or one is expected.
+    pub(super) since: Instant,
     /// Whether the handshake was completed.
     pub(super) established: bool,
     /// Whether the connection was lost, rather than closed.
@@ -81,6 +85,8 @@ impl Default for Slot<'_> {
             iss: 0,
             irs: 0,
             consumed: 0,
+            written: 0,
+            since: Instant::ZERO,
             established: false,
             lost: false,
             challenge: false,
@@ -117,14 +123,22 @@ impl<'a> Slot<'a> {
 
     pub(super) fn stream(&mut self) -> TcpStream<'_, 'a> {
         let socket = self.sockets.get_mut(SocketHandle::default());
-        TcpStream { socket, consumed: &mut self.consumed, lost: self.lost }
+        let (consumed, written) = (&mut self.consumed, &mut self.written);
+        TcpStream { socket, consumed, written, lost: self.lost }
+    }
+
+    /// Begins to count.
+    pub(super) fn begin(&mut self, role: Role, now: Instant) {
+        self.role = role;
+        self.consumed = 0;
+        self.written = 0;
+        self.since = now;
     }
 
     /// Makes everything new for a connection. A socket does not do that itself: congestion
     /// control and options outlive the connection.
-    pub(super) fn renew(&mut self, role: Role, timeout: Option<Duration>) {
-        self.role = role;
-        self.consumed = 0;
+    pub(super) fn renew(&mut self, role: Role, timeout: Option<Duration>, now: Instant) {
+        self.begin(role, now);
         self.established = false;
         self.lost = false;
         self.challenge = false;
@@ -177,7 +191,7 @@ impl<'a> Slot<'a> {
         );
         self.irs
             .wrapping_add(1)
-            .wrapping_add(self.consumed)
+            .wrapping_add(self.consumed as u32)
             .wrapping_add(self.socket().recv_queue() as u32)
             .wrapping_add(fin.into())
     }
@@ -187,7 +201,7 @@ impl<'a> Slot<'a> {
     /// section 2.2), for a scaled one until it has told another; probes and keep-alives tell
     /// none. A segment past the buffer would then be a panic.
     pub(super) fn overshoots(&self, sequence: u32, len: usize) -> bool {
-        let buffer = self.irs.wrapping_add(1).wrapping_add(self.consumed);
+        let buffer = self.irs.wrapping_add(1).wrapping_add(self.consumed as u32);
         let start = sequence.wrapping_sub(buffer) as i32;
         i64::from(start) + len as i64 > self.socket().recv_capacity() as i64
     }

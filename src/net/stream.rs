@@ -7,8 +7,10 @@ use crate::stream::{Status, Stream};
 /// The socket of a slot, for the time of a poll.
 pub(super) struct TcpStream<'s, 'a> {
     pub socket: &'s mut Socket<'a>,
-    /// Counts what is consumed, in sequence numbers.
-    pub consumed: &'s mut u32,
+    /// Counts what is consumed.
+    pub consumed: &'s mut u64,
+    /// Counts what is written.
+    pub written: &'s mut u64,
     /// Whether the connection was lost.
     pub lost: bool,
 }
@@ -23,7 +25,7 @@ impl Stream for TcpStream<'_, '_> {
             let n = n.min(bytes.len());
             (n, n)
         });
-        *self.consumed = self.consumed.wrapping_add(taken.unwrap_or(0) as u32);
+        *self.consumed += taken.unwrap_or(0) as u64;
     }
 
     fn writable(&mut self) -> &mut [u8] {
@@ -32,7 +34,11 @@ impl Stream for TcpStream<'_, '_> {
     }
 
     fn commit(&mut self, n: usize) {
-        let _ = self.socket.send(|free| (n.min(free.len()), ()));
+        let queued = self.socket.send(|free| {
+            let n = n.min(free.len());
+            (n, n)
+        });
+        *self.written += queued.unwrap_or(0) as u64;
     }
 
     fn room(&self) -> usize {

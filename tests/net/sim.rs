@@ -11,6 +11,7 @@ use smoltcp::socket::tcp::Socket;
 use smoltcp::socket::udp::PacketMetadata;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Address, Ipv6Address};
 use tinyftp::auth::{Account, Accounts, Grant, Rights};
+use tinyftp::connection::Connection;
 use tinyftp::ftp::{Config as FtpConfig, Ftp};
 use tinyftp::net::{
     Address, Binding, Bucket, Buffers, Config, HostName, Memory, Net, Outbox, Route, Slot, Timer,
@@ -246,7 +247,7 @@ pub struct Services {
 pub const CALLER: usize = 8;
 
 impl Services {
-    fn table(&mut self) -> [Binding<'_>; 9] {
+    pub fn table(&mut self) -> [Binding<'_>; 9] {
         [
             Binding::tcp("ftp", FTP, &mut self.ftp),
             Binding::tcp("echo", ECHO, &mut self.echo),
@@ -343,7 +344,8 @@ impl DatagramService for Beacon {
 fn accounts() -> Accounts<'static> {
     let anna = Account::new("anna", "secret", Grant::new(Rights::ALL));
     let anonymous = Some(Account::anonymous(Grant::new(Rights::READ_ONLY)));
-    Accounts { accounts: Box::leak(Box::new([anna])), anonymous }
+    let admin = Account::new("admin", "secret", Grant::new(Rights::INSPECT));
+    Accounts { accounts: Box::leak(Box::new([anna, admin])), anonymous }
 }
 
 /// The FTP service has this many sessions more than it lets in.
@@ -397,6 +399,11 @@ impl Server {
         self.due = Some(now);
     }
 
+    /// The table of its connections.
+    pub fn connections(&mut self, now: Micros) -> Vec<Connection> {
+        self.net.connections(&self.services.table(), instant(now)).collect()
+    }
+
     fn turn(&mut self, now: Micros) {
         let due = self.net.poll(&mut self.port, &mut self.services.table(), instant(now));
         self.due = due.map(|due| due.as_micros().max(now));
@@ -447,7 +454,7 @@ pub fn memory(shape: &Shape) -> Memory<'static> {
     }
 }
 
-fn instant(now: Micros) -> Instant {
+pub fn instant(now: Micros) -> Instant {
     Instant::from_micros(now)
 }
 
