@@ -15,8 +15,8 @@ PASSWORDS = {"anna": "secret", "otto": ""}
 ERRORS = ["io", "full", "no", "busy", "denied"]
 REST = b"\x00\x00"
 # Options of a transcript, and the circumstances that are like them.
-OPTIONS = {"ipv6": 16, "root": 32, "welcome": 32, "rate": 64, "total_rate": 64, "upload": 64,
-           "address": 128}
+OPTIONS = {"ipv6": 16, "root": 32, "welcome": 32, "inspect": 32, "rate": 64, "total_rate": 64,
+           "upload": 64, "address": 128}
 TELNET = [r"\x0d\x0a", r"\xff\xf4\xff\xf2", r"\xff\xfb\x01", r"\xff\xfa", r"\xff\xf0"]
 ARGUMENTS = [
     "anonymous", "anna", "secret", "a", "big", "d", "d/b.txt", "..", "/", "*", "[a-b]?",
@@ -24,7 +24,7 @@ ARGUMENTS = [
     "1", "2", "1 0", "2 9", "9223372036854775808", "18446744073709551615",
     "UTF8 ON", "HASH MD5", "MODE Z LEVEL 9", "MLST type;size;modify;perm;unique;UNIX.mode;",
     "20261121123456 a", "modify=20261121123456; a", "UNIX.mode=0644; a",
-    "CHMOD 644 a", "IDLE 9", "UMASK 022", "WHO", "UTIME 20261121123456 a",
+    "CHMOD 644 a", "IDLE 9", "UMASK 022", "WHO", "NETSTAT", "UTIME 20261121123456 a",
     "UTIME a 20260101000000 20260102000000 20260103000000 UTC",
     "192,0,2,2,156,65", "|1|192.0.2.2|40001|", "|2|2001:db8::2|40001|",
 ]

@@ -32,7 +32,7 @@ impl Rights {
     pub const RENAME: Self = Self(1 << 5);
     /// Make directories.
     pub const MAKE_DIRECTORY: Self = Self(1 << 6);
-    /// See who else is connected (SITE WHO). [`ALL`](Self::ALL) does not have it.
+    /// See who else is connected (SITE WHO, SITE NETSTAT). [`ALL`](Self::ALL) does not have it.
     pub const INSPECT: Self = Self(1 << 7);
     /// Look, but do not touch.
     pub const READ_ONLY: Self = Self(Self::READ.0 | Self::LIST.0);

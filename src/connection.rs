@@ -1,7 +1,8 @@
 //! Connections as `netstat -n` shows them, with what it does not know: the service, the account,
 //! the bytes and the age.
 //!
-//! The network makes the table: `Net::connections`.
+//! The network makes the table (`Net::connections`); a session is told of it one connection at a
+//! time ([`Action::Connections`](crate::service::Action::Connections)).
 
 use core::fmt::{self, Write};
 use core::net::{IpAddr, SocketAddr};

@@ -10,6 +10,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
+use crate::connection::Listed;
 use crate::stream::Stream;
 use crate::time::Instant;
 
@@ -29,7 +30,8 @@ pub trait Service {
     }
 
     /// Advances a session. Called again at once after [`Action::Listen`],
-    /// [`Action::Connect`] and [`Action::DropData`]; otherwise as the action says.
+    /// [`Action::Connect`], [`Action::DropData`] and [`Action::Connections`]; otherwise as the
+    /// action says.
     fn poll(&mut self, id: SessionId, io: Io<'_>, now: Instant) -> Action;
 
     /// The connection is gone, by [`Action::Close`] or on its own; `id` may be used anew.
@@ -52,6 +54,8 @@ pub struct Io<'a> {
     pub control: &'a mut dyn Stream,
     /// The one further connection that a session may have.
     pub data: Data<'a>,
+    /// What [`Action::Connections`] has asked for; no other poll has it.
+    pub listed: Option<&'a Listed>,
 }
 
 /// A session's data connection.
@@ -119,6 +123,9 @@ pub enum Action {
     /// Let go of the data connection: one that was finished closes in its own time, any
     /// other is reset.
     DropData,
+    /// Look for the next connection in the table of all of them, from this place on; 0 is the
+    /// first. The next poll has it in [`Io::listed`]; one that has not asks again.
+    Connections(usize),
     /// Send what is queued, then close the session with all its connections.
     Close,
 }

@@ -168,6 +168,7 @@ transcripts! {
     mlst_mlsd
     mode_z
     names
+    netstat
     nlst
     no_data_connection
     no_rights

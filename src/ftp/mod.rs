@@ -230,8 +230,8 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
         self.tell_who(id, io.control, now);
         let Some(session) = self.sessions.get_mut(id) else { return Action::Close };
         let (server, accounts, codecs) = (&mut self.server, &mut self.accounts, &mut *self.codecs);
-        let (control, data) = (io.control, io.data.reborrow());
-        let turn = &mut Turn { server, accounts, codecs, control, data, now };
+        let (control, data, listed) = (io.control, io.data.reborrow(), io.listed);
+        let turn = &mut Turn { server, accounts, codecs, control, data, listed, now };
         session.poll(turn, Self::REPLY_MAX)
     }
 

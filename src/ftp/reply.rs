@@ -77,7 +77,8 @@ pub(super) enum DataFault {
 impl Reply<'_> {
     pub const SUPERFLUOUS: Self = Reply::Text(202, "Not needed here");
     pub const WHO_BEGINS: Self = Reply::Begins(211, "Sessions:");
-    pub const WHO_ENDS: Self = Reply::Text(211, "End");
+    pub const NETSTAT_BEGINS: Self = Reply::Begins(211, "Connections:");
+    pub const TABLE_ENDS: Self = Reply::Text(211, "End");
     pub const STATUS_BEGINS: Self = Reply::Begins(212, "Listing:");
     pub const STATUS_ENDS: Self = Reply::Text(212, "End");
     pub const SYSTEM: Self = Reply::Text(215, "UNIX Type: L8");

@@ -20,6 +20,7 @@ use super::reply::Reply;
 use super::transfer::Transfer;
 use crate::auth::{AccountId, Authenticator, Rights};
 use crate::budget::Budget;
+use crate::connection::Listed;
 use crate::log::Escaped;
 use crate::service::{Action, Data, SessionId};
 use crate::storage::{Error, Op, Storage};
@@ -110,6 +111,8 @@ pub(super) enum Work<J> {
     Status(J, Options),
     /// Lists the sessions, from that number on; [`super::Ftp`] does, which knows them.
     Who(SessionId),
+    /// Lists the connections, from that place on.
+    Netstat(usize),
     /// Computes a checksum.
     Hash(Hashing<J>),
     /// Moves data.
@@ -181,6 +184,8 @@ pub(super) struct Turn<'t, S> {
     pub codecs: &'t mut [Codec],
     pub control: &'t mut dyn Stream,
     pub data: Data<'t>,
+    /// What the network was asked for when the session was polled last.
+    pub listed: Option<&'t Listed>,
     pub now: Instant,
 }
 
@@ -266,18 +271,20 @@ impl<S: Storage, const N: usize> Session<S, N> {
             warn!("{} refused: control transmit buffers must hold {reply_max} bytes", self.peer);
             return Action::Close;
         }
-        match (self.steps(turn, reply_max), turn.server.stops_at) {
+        let action = self.steps(turn, reply_max);
+        let Some(end) = turn.server.stops_at else { return action };
+        match action {
             // Whatever it waits for, storage or a client that does not read: time is up.
-            (Action::Wait(_) | Action::Pending | Action::Yield, Some(end)) if end <= turn.now => {
+            Action::Wait(_) | Action::Pending | Action::Yield | Action::Connections(_)
+                if end <= turn.now =>
+            {
                 if turn.control.room() >= FAREWELL_MAX {
                     self.say_farewell(turn);
                 }
                 Action::Close
             }
-            (Action::Wait(until), Some(end)) => {
-                Action::Wait(Some(until.map_or(end, |until| until.min(end))))
-            }
-            (action, _) => action,
+            Action::Wait(until) => Action::Wait(Some(until.map_or(end, |until| until.min(end)))),
+            action => action,
         }
     }
 
@@ -285,7 +292,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     fn say_farewell(&mut self, turn: &mut Turn<'_, S>) {
         match &self.work {
             Work::Status(..) => Reply::STATUS_ENDS.send(turn.control),
-            Work::Who(_) => Reply::WHO_ENDS.send(turn.control),
+            Work::Who(_) | Work::Netstat(_) => Reply::TABLE_ENDS.send(turn.control),
             Work::Transfer(transfer) if !transfer.is_opening() => {
                 let reply = Reply::aborted("The server is shutting down, transfer aborted");
                 self.end_transfer(reply, turn);
@@ -327,6 +334,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Work::Single(..) => self.single(turn),
             Work::Status(..) => self.list_status(turn),
             Work::Who(_) => Step::Leave(Action::Yield),
+            Work::Netstat(place) => self.tell_connections(place, turn),
             Work::Hash(..) => self.hash(turn),
             Work::Transfer(..) => self.transfer(turn),
             Work::Discard(until) => self.discard(until, turn),

@@ -8,8 +8,9 @@ use super::modify::{BAD_MODE, permissions, split};
 use super::reply::{Reply, Text};
 use super::session::{Session, Step, Turn, Work};
 use crate::auth::{Authenticator, Rights};
+use crate::connection::HEADER;
 use crate::log::Escaped;
-use crate::service::SessionId;
+use crate::service::{Action, SessionId};
 use crate::storage::Storage;
 use crate::stream::Stream;
 use crate::time::{Duration, Instant};
@@ -20,16 +21,18 @@ pub(super) enum Site {
     Chmod,
     Help,
     Idle,
+    Netstat,
     Umask,
     Utime,
     Who,
 }
 
 /// What SITE knows: names, and their arguments.
-pub(super) const TABLE: [(Site, &str, &str); 6] = [
+pub(super) const TABLE: [(Site, &str, &str); 7] = [
     (Site::Chmod, "CHMOD", "mode path"),
     (Site::Help, "HELP", ""),
     (Site::Idle, "IDLE", "[seconds]"),
+    (Site::Netstat, "NETSTAT", ""),
     (Site::Umask, "UMASK", "[mode]"),
     (Site::Utime, "UTIME", "date path"),
     (Site::Who, "WHO", ""),
@@ -51,7 +54,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
             (Site::Help, ..) => self.reply(Reply::SiteHelp, turn),
             (Site::Idle, ..) => self.idle_for(rest, turn),
             (Site::Umask, ..) => self.mask(rest, turn),
-            (Site::Who, ..) => self.who(turn),
+            (Site::Netstat, ..) => self.inspect(Work::Netstat(0), Reply::NETSTAT_BEGINS, turn),
+            (Site::Who, ..) => self.inspect(Work::Who(0), Reply::WHO_BEGINS, turn),
             (Site::Chmod | Site::Utime, ..) => self.reply(Reply::SiteSyntax(name, arguments), turn),
         }
     }
@@ -83,12 +87,34 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.reply(Reply::Umask(self.umask), turn)
     }
 
-    fn who(&mut self, turn: &mut Turn<'_, S>) -> Step {
+    /// Begins to tell of others, if the account may know of them.
+    fn inspect(&mut self, work: Work<S::Job>, begins: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
         if !self.rights.is_some_and(|rights| rights.contains(Rights::INSPECT)) {
             return self.reply(Reply::NO_RIGHT, turn);
         }
-        self.work = Work::Who(0);
-        self.reply(Reply::WHO_BEGINS, turn)
+        self.work = work;
+        self.reply(begins, turn)
+    }
+
+    /// Goes on with a reply to SITE NETSTAT: tells what the network has found, or asks for it.
+    pub(super) fn tell_connections(&mut self, place: usize, turn: &mut Turn<'_, S>) -> Step {
+        let Some(listed) = turn.listed.take() else {
+            return Step::Leave(Action::Connections(place));
+        };
+        self.active = turn.now;
+        if place == 0 {
+            let _ = write!(Text(turn.control), " {HEADER}\r\n");
+        }
+        if let Some(connection) = &listed.connection {
+            let _ = write!(Text(turn.control), " {connection}\r\n");
+        }
+        match listed.next {
+            Some(next) => {
+                self.work = Work::Netstat(next);
+                Step::Next
+            }
+            None => self.done(Reply::TABLE_ENDS, turn),
+        }
     }
 
     /// A line about the session, for others.
@@ -125,7 +151,7 @@ impl<S: Storage, A: Authenticator, const N: usize> Ftp<'_, S, A, N> {
         session.work = Work::Who(at);
         if over {
             session.work = Work::Command;
-            Reply::WHO_ENDS.send(control);
+            Reply::TABLE_ENDS.send(control);
         }
     }
 }

@@ -7,7 +7,9 @@ use smoltcp::time::Duration as SmoltcpDuration;
 
 use super::device::Outlet;
 use super::slots::{Role, Session, Slot};
+use super::stream::TcpStream;
 use super::{Binding, Net, RETRY, due_at, instant, service_at, socket_address};
+use crate::connection::Listed;
 use crate::service::{Action, Data, DataError, Io};
 use crate::stream::Stream;
 use crate::time::Instant;
@@ -111,12 +113,10 @@ impl<'a> Net<'a> {
         services: &mut [Binding<'_>],
         now: Instant,
     ) -> bool {
-        let Some(service) = service_at(services, session.service) else { return false };
         session.wait = None;
+        let mut listed = None;
         for _ in 0..ACTIONS_A_TURN {
-            let (control, data) = pair(self.slots, self.control, at, session.data);
-            let action = poll(control, data, session, |io| service.poll(session.id, io, now));
-            match action {
+            match self.ask(at, session, listed.take(), services, now) {
                 Action::Wait(until) => {
                     session.wait = until;
                     return true;
@@ -137,15 +137,41 @@ impl<'a> Net<'a> {
                     self.connect(at, session, remote, local_port, now);
                 }
                 Action::DropData => self.drop_data(session, now),
+                Action::Connections(place) => {
+                    listed = Some(self.next_connection(place, services, now));
+                }
                 Action::Close => {
                     self.drop_data(session, now);
-                    service.close(session.id);
+                    if let Some(service) = service_at(services, session.service) {
+                        service.close(session.id);
+                    }
                     return false;
                 }
             }
         }
         self.ready.push(self.slots, at);
         true
+    }
+
+    /// Shows a service the connections of a session, and what it has asked for; says what it
+    /// wants.
+    fn ask(
+        &mut self,
+        at: u16,
+        session: &Session,
+        listed: Option<Listed>,
+        services: &mut [Binding<'_>],
+        now: Instant,
+    ) -> Action {
+        let Some(service) = service_at(services, session.service) else { return Action::Close };
+        let (control, data) = pair(self.slots, self.control, at, session.data);
+        let (mut control, mut stream) = (control.stream(), None);
+        let data = match data {
+            None => session.fault.map_or(Data::Absent, Data::Failed),
+            Some(slot) => show(slot, &mut stream),
+        };
+        let io = Io { control: &mut control, data, listed: listed.as_ref() };
+        service.poll(session.id, io, now)
     }
 
     /// A connection that no service knows any more: what still comes is thrown away, until it
@@ -236,25 +262,12 @@ fn pair<'s, 'a>(
     (&mut control_slots[usize::from(at)], data)
 }
 
-/// Shows a service its connections.
-fn poll(
-    control: &mut Slot<'_>,
-    data: Option<&mut Slot<'_>>,
-    session: &Session,
-    service: impl FnOnce(Io<'_>) -> Action,
-) -> Action {
-    let mut control = control.stream();
-    let Some(slot) = data else {
-        let data = session.fault.map_or(Data::Absent, Data::Failed);
-        return service(Io { control: &mut control, data });
-    };
+/// What a service sees of its data connection.
+fn show<'s, 'a>(slot: &'s mut Slot<'a>, stream: &'s mut Option<TcpStream<'s, 'a>>) -> Data<'s> {
     let is_data = matches!(slot.role, Role::Data { .. });
-    let (established, state, local) = (slot.established, slot.state(), slot.tuple.local);
-    let mut stream = slot.stream();
-    let data = match (is_data, established, state) {
-        (true, true, _) => Data::Open(&mut stream),
+    match (is_data, slot.established, slot.state()) {
+        (true, true, _) => Data::Open(stream.insert(slot.stream())),
         (true, false, State::Closed) => Data::Failed(DataError::Refused),
-        _ => Data::Opening(socket_address(local)),
-    };
-    service(Io { control: &mut control, data })
+        _ => Data::Opening(socket_address(slot.tuple.local)),
+    }
 }

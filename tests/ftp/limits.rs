@@ -7,6 +7,7 @@ use tinyftp::auth::{Account, Grant, Rights};
 use tinyftp::ftp::Config;
 use tinyftp::service::Service;
 use tinyftp::storage::Path;
+use tinyftp::time::Instant;
 
 use crate::net::{DATE, Net, Setup, with_net};
 
@@ -188,6 +189,88 @@ fn who_is_there_is_told_to_those_who_may_know() {
         assert!(lines[3..153].iter().all(|line| line.starts_with(" 198.51.100.1:")));
         assert_eq!(lines[3], " 198.51.100.1:40003 - idle 0 s");
         assert_eq!(lines[153..], ["211 End", "200 OK"]);
+    });
+}
+
+/// A server of 150 sessions, the first of which may know of the others.
+fn with_crowd(test: impl FnOnce(&mut Net<'_, '_>, usize)) {
+    let mut setup = Setup { sessions: 200, ..Setup::default() };
+    setup.accounts.push(Account::new("root", "secret", Grant::new(Rights::INSPECT)));
+    setup.config.max_sessions = 200;
+    with_net(setup, |net| {
+        let (admin, _) = connect(net, "192.0.2.7");
+        assert!(log_in(net, admin, "root", "secret").starts_with("230 "));
+        for n in 1..150 {
+            connect(net, &format!("198.51.100.{n}"));
+        }
+        test(net, admin);
+    });
+}
+
+/// What the server has queued; there is room for more of it then.
+fn read_part(net: &mut Net<'_, '_>, at: usize) -> String {
+    let part = net.clients[at].control.take();
+    assert!(!part.is_empty(), "there is nothing more");
+    net.wake(at);
+    net.settle();
+    String::from_utf8(part).expect("text")
+}
+
+#[test]
+fn the_table_of_connections_comes_as_it_is_read() {
+    with_crowd(|net, admin| {
+        net.clients[admin].reads = false;
+        assert_eq!(net.say(admin, "SITE NETSTAT"), "");
+        let mut told = read_part(net, admin) + &read_part(net, admin);
+        assert!(told.contains(" 198.51.100.1:"), "{told}");
+        // While it is read, one leaves whose turn has been, one whose turn will be, and one comes.
+        for leaves in [1, 149] {
+            assert_eq!(net.say(leaves, "QUIT"), "221 Goodbye\r\n");
+        }
+        connect(net, "203.0.113.1");
+        net.clients[admin].reads = true;
+        net.wake(admin);
+        told += &net.say(admin, "NOOP");
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines[0], "211-Connections:");
+        assert!(lines[1].starts_with(" Proto Recv-Q Send-Q Local Address "), "{told}");
+        assert_eq!(lines.len(), 2 + 1 + 150 + 2, "{told}");
+        let foreign = |line: &str| line.split_whitespace().nth(4).map(str::to_owned).unwrap();
+        assert_eq!(foreign(lines[2]), "*:*");
+        assert_eq!(foreign(lines[3]), "192.0.2.7:40000");
+        for n in 1..149 {
+            assert_eq!(foreign(lines[3 + n]), format!("198.51.100.{n}:{}", 40_000 + n));
+        }
+        assert_eq!(foreign(lines[152]), "203.0.113.1:40150");
+        assert_eq!(lines[153..], ["211 End", "200 OK"]);
+    });
+}
+
+#[test]
+fn who_reads_the_table_is_not_idle() {
+    with_crowd(|net, admin| {
+        net.clients[admin].reads = false;
+        assert_eq!(net.say(admin, "SITE NETSTAT"), "");
+        // The connection holds a part of it; each part that is taken makes room for another.
+        let mut told = String::new();
+        while !told.ends_with("211 End\r\n") {
+            net.elapse(Duration::from_secs(299));
+            told += &read_part(net, admin);
+        }
+        assert!(net.now.since(Instant::ZERO) > 2 * net.setup.config.idle_timeout, "{told}");
+    });
+}
+
+#[test]
+fn the_table_ends_with_the_server() {
+    with_crowd(|net, admin| {
+        net.clients[admin].reads = false;
+        assert_eq!(net.say(admin, "SITE NETSTAT"), "");
+        assert!(read_part(net, admin).starts_with("211-Connections:\r\n"));
+        net.ftp.shutdown(net.now);
+        let part = read_part(net, admin);
+        assert!(part.starts_with(" tcp ") && !part.contains("211"), "{part}");
+        assert_eq!(read_part(net, admin), "211 End\r\n421 The server is shutting down\r\n");
     });
 }
 

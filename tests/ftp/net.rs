@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tinyftp::auth::{Account, Accounts, Grant, Rights};
+use tinyftp::connection::{self, Connection, Listed, State, Transport};
 use tinyftp::ftp::{Codec, Config, Ftp, Session};
 use tinyftp::service::{Action, Data, DataError, Io, Service, SessionId};
 use tinyftp::storage::ram::{Block, Node, RamDisk};
@@ -114,6 +115,10 @@ pub struct Client {
     /// The replies that it has read.
     pub replies: Vec<u8>,
     wake: Wake,
+    peer: SocketAddr,
+    since: Instant,
+    /// What its session has asked for.
+    listed: Option<Listed>,
 }
 
 impl Client {
@@ -231,6 +236,9 @@ impl Net<'_, '_> {
             reads: true,
             replies: Vec::new(),
             wake: Wake::Now,
+            peer,
+            since: self.now,
+            listed: None,
         });
         Some(self.clients.len() - 1)
     }
@@ -265,7 +273,8 @@ impl Net<'_, '_> {
             let (ready, read) = (self.ftp.storage().ready, self.ftp.storage().read);
             let broken = client.control.status() == Status::Broken;
             let unread = client.control.unread();
-            let io = Io { control: &mut client.control, data: client.data.lend() };
+            let (data, listed) = (client.data.lend(), client.listed.take());
+            let io = Io { control: &mut client.control, data, listed: listed.as_ref() };
             let action = self.ftp.poll(id, io, self.now);
             moved |= self.ftp.storage().ready != ready;
             self.most_read = self.most_read.max(self.ftp.storage().read - read);
@@ -292,6 +301,11 @@ impl Net<'_, '_> {
                 Action::Listen => self.listen(at),
                 Action::Connect { remote, local_port } => self.dial(at, remote, local_port),
                 Action::DropData => client.drop_data(),
+                Action::Connections(place) => {
+                    client.wake = Wake::Now;
+                    self.clients[at].listed = Some(self.next_connection(place));
+                    return true;
+                }
                 Action::Close => {
                     client.id = None;
                     client.drop_data();
@@ -302,6 +316,43 @@ impl Net<'_, '_> {
             moved = true;
         }
         panic!("an endless chain of actions");
+    }
+
+    /// The port is in the first place; then there is one for each client that has come.
+    fn next_connection(&self, place: usize) -> Listed {
+        let places = 1 + self.clients.len();
+        let next = (place + 1 < places).then_some(place + 1);
+        let Some(at) = place.checked_sub(1) else {
+            return Listed { connection: Some(self.port_connection()), next };
+        };
+        let there = self.clients.get(at).and_then(|client| Some((client, client.id?)));
+        let connection = there.map(|(client, id)| Connection {
+            local: self.setup.local,
+            foreign: client.peer,
+            state: Some(State::Established),
+            account: self.ftp.account(id).into(),
+            age: self.now.since(client.since),
+            ..self.port_connection()
+        });
+        Listed { connection, next }
+    }
+
+    fn port_connection(&self) -> Connection {
+        let anybody = SocketAddr::from(([0; 4], 0));
+        Connection {
+            transport: Transport::Tcp,
+            receive_queue: 0,
+            send_queue: 0,
+            local: SocketAddr::new(anybody.ip(), self.setup.local.port()),
+            foreign: anybody,
+            state: Some(State::Listen),
+            service: "ftp",
+            data: false,
+            account: connection::Account::default(),
+            received: 0,
+            sent: 0,
+            age: self.now.since(Instant::ZERO),
+        }
     }
 
     fn listen(&mut self, at: usize) {

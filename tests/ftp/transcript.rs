@@ -3,7 +3,8 @@
 //! ```text
 //! # remark
 //! O: option value      before the first step: idle, connect, control, data, blocks, nodes,
-//!                      client, passive, upload, rate, total_rate, codecs; root and welcome of anna's account; or `ipv6` alone
+//!                      client, passive, upload, rate, total_rate, codecs; root and welcome of anna's account; or
+//!                      `ipv6` alone, or `inspect` for her right to it
 //! F: /path = content   before the first step: a file; `F: /path/` is a directory
 //! L: anna              USER and PASS of an account, and the replies to them
 //! C: line              the client sends a line; CRLF is added
@@ -38,6 +39,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tinyftp::auth::Rights;
 use tinyftp::service::{DataError, Service};
 use tinyftp::storage::{Error, Path};
 
@@ -172,6 +174,10 @@ fn option(setup: &mut Setup, what: &str) {
         "total_rate" => setup.config.total_rate = Some(count() as u64),
         "root" => setup.accounts[0].grant.root = Path::new(leak(value)).expect("a path"),
         "welcome" => setup.accounts[0].grant.welcome = str::from_utf8(leak(value)).expect("text"),
+        "inspect" => {
+            let grant = &mut setup.accounts[0].grant;
+            grant.rights = grant.rights | Rights::INSPECT;
+        }
         "codecs" => setup.codecs = count(),
         "control" => setup.control = count(),
         "data" => setup.data = count(),

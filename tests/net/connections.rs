@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use std::time::Duration;
 
 use smoltcp::socket::tcp::State as HostState;
-use tinyftp::connection::{Connection, State};
+use tinyftp::connection::{Connection, HEADER, State};
 
 use crate::client::{Client, Mode};
 use crate::raw::{self, Peer, RAW_V4};
@@ -314,4 +314,41 @@ fn a_look_is_short_and_all_looks_find_all() {
         let listed = server.net.next_connection(place, &services, now);
         assert_eq!((listed.connection, listed.next), (None, None));
     }
+}
+
+#[test]
+fn site_netstat() {
+    let mut w = World::new(Shape { control: 100, ..Shape::SMALL });
+    let host = w.host(100);
+    let mut anna = Client::login(&mut w, host);
+    anna.say(&mut w, "SITE NETSTAT", "550");
+    let port = anna.epsv(&mut w);
+    for _ in 0..40 {
+        w.connect(host, SERVER_V4.into(), ECHO);
+    }
+    let mut admin = Client::dial(&mut w, host);
+    admin.say(&mut w, "USER admin", "331");
+    admin.say(&mut w, "PASS secret", "230");
+    w.run(61 * MS);
+    let expected: Vec<_> =
+        w.server.connections(w.now).iter().map(|row| format!(" {row}")).collect();
+    assert_eq!(expected.len(), PORTS + 42 + 1);
+    let turns = w.server.turns;
+    admin.say(&mut w, "SITE NETSTAT", "211-Connections:");
+    assert_eq!(admin.reply(&mut w), format!(" {HEADER}"));
+    for line in expected {
+        let told = admin.reply(&mut w);
+        if line.ends_with(" admin") {
+            // It is told of the line that asked, too.
+            assert!(told.contains(" ESTABLISHED ftp ") && told.ends_with(" admin"), "{told}");
+        } else {
+            assert_eq!(told, line);
+        }
+    }
+    assert_eq!(admin.reply(&mut w), "211 End");
+    assert!(w.server.turns - turns > 5, "not all in one turn");
+    // Meanwhile nothing has happened to the data connection.
+    w.dial(host, SERVER_V4.into(), port);
+    anna.say(&mut w, "STOR file", "150");
+    w.finish();
 }
