@@ -33,7 +33,7 @@ impl Log for Patient {
 }
 
 /// Whether standard error takes a line now.
-fn is_writable() -> bool {
+pub fn is_writable() -> bool {
     let stderr = io::stderr();
     let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };

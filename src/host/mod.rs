@@ -13,6 +13,7 @@ pub mod server;
 pub mod services;
 mod signals;
 mod size;
+mod table;
 mod tap;
 mod tree;
 mod zlib;

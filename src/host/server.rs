@@ -24,6 +24,7 @@ use super::clock::Clock;
 use super::memory::{self, lend};
 use super::services::FTP;
 use super::signals::Signals;
+use super::table::Table;
 use super::tap::Tap;
 use super::tree;
 
@@ -152,10 +153,11 @@ impl<'o> Server<'o> {
     }
 
     fn serve(&mut self, services: &mut [Binding<'_>]) -> Result<(), String> {
-        let mut stops_at = None;
+        let (mut stops_at, mut table) = (None, Table::default());
         loop {
             let now = self.clock.now();
             let due = self.net.poll(&mut self.device, services, now);
+            let due = due.into_iter().chain(table.go_on(&self.net, services, now)).min();
             if let Some(error) = self.device.get_mut().failure() {
                 return Err(format!("{} is gone: {error}", self.options.tap));
             }
@@ -164,6 +166,9 @@ impl<'o> Server<'o> {
                 return Ok(());
             }
             self.wait(now, due, stops_at)?;
+            if self.signals.asked() {
+                table.ask();
+            }
             match (self.signals.count(), stops_at) {
                 (0, _) => {}
                 (_, None) => {
@@ -189,8 +194,8 @@ impl<'o> Server<'o> {
             let delay = due.since(now);
             Timespec { tv_sec: delay.as_secs() as i64, tv_nsec: delay.subsec_nanos().into() }
         });
-        let [stops, hangups] = self.signals.pipes();
-        let mut fds = [self.device.get_ref().as_fd(), stops, hangups]
+        let [stops, hangups, questions] = self.signals.pipes();
+        let mut fds = [self.device.get_ref().as_fd(), stops, hangups, questions]
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),

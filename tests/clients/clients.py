@@ -532,7 +532,8 @@ PROGRAMS = {
     "inetutils-ftp": ("inetutils-ftp",), "ncftp": ("ncftp",),
     "ncftpget": ("ncftpls", "ncftpget", "ncftpput"), "aioftp": (AIOFTP,),
     "basic-ftp": ("node", BASIC_FTP), "suppaftp": (SUPPAFTP,), "nmap": ("nmap",),
-    "ping": ("ping",), "nc": ("nc",), "attack": ("tcpdump",), "start": ("setpriv",),
+    "ping": ("ping",), "nc": ("nc",), "attack": ("tcpdump",), "seeing": ("ss",),
+    "start": ("setpriv",),
 }
 
 # How each tells its version: the first thing in its answer that looks like one.

@@ -69,10 +69,11 @@ def all_cases():
     import attacks
     import limits
     import scan
+    import seeing
     import start
     import wire
     yield from client_cases()
-    for module in (wire, attacks, limits, scan, start):
+    for module in (wire, attacks, limits, scan, seeing, start):
         for row in module.CASES:
             yield Case(*row)
 
