@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-targets=(command_line listing session)
+targets=(command_line listing mdns session)
 found=fuzz/target/found
 # The library has no unsafe code, so what slows the fuzzer down by half is left out.
 build=(--sanitizer none)

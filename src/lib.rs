@@ -32,6 +32,8 @@
 //!
 //! - `ipv4`, `ipv6`: the network, with one version of IP or both. Without them, the crate is the
 //!   protocols alone.
+//! - `dhcp`: addresses from a DHCP server.
+//! - `mdns`: a name on the local network, `services::mdns`.
 //! - `log`: log lines through the `log` crate.
 //! - `host` (default): the Linux program.
 //!

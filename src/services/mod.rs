@@ -6,4 +6,6 @@
 pub mod daytime;
 pub mod discard;
 pub mod echo;
+#[cfg(feature = "mdns")]
+pub mod mdns;
 pub mod simple;
