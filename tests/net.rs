@@ -25,6 +25,8 @@ mod fuzz;
 mod idle;
 #[path = "net/isn.rs"]
 mod isn;
+#[path = "net/link_local.rs"]
+mod link_local;
 #[path = "net/overshoot.rs"]
 mod overshoot;
 #[path = "net/pools.rs"]

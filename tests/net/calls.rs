@@ -132,7 +132,7 @@ fn echo_to_itself_across_two_ends() {
 }
 
 /// Has the beacon say something to a peer.
-fn tell(w: &mut World, peer: SocketAddr, text: &[u8]) {
+pub fn tell(w: &mut World, peer: SocketAddr, text: &[u8]) {
     w.server.services.beacon.to_say.push_back((0, peer, text.to_vec()));
     // Hearing something makes it look.
     let from = ((RAW_V4.into(), 1000), RAW_MAC);

@@ -2,7 +2,7 @@
 
 use smoltcp::time::Duration;
 use smoltcp::wire::{
-    IpAddress, IpCidr, Ipv4Address, Ipv6Address, NdiscPrefixInfoFlags as Flags,
+    IpAddress, IpCidr, Ipv6Address, NdiscPrefixInfoFlags as Flags,
     NdiscPrefixInformation as PrefixInformation,
 };
 use tinyftp::net::Address;
@@ -283,7 +283,5 @@ fn a_thousand_prefixes_are_not_taken() {
     assert_eq!(w.server.net.addresses().len(), smoltcp::config::IFACE_MAX_ADDR_COUNT);
     assert_eq!(addresses(&w)[0], at(1));
     assert_eq!(count, smoltcp::config::IFACE_MAX_ADDR_COUNT - 2);
-    assert!(
-        w.server.net.addresses().contains(&IpCidr::new(Ipv4Address::from(SERVER_V4).into(), 24))
-    );
+    assert!(w.server.net.addresses().contains(&IpCidr::new(SERVER_V4.into(), 24)));
 }
