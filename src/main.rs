@@ -11,6 +11,7 @@ use host::disk::Disk;
 use host::server::Server;
 use host::services::{DAYTIME, DISCARD, ECHO, FTP};
 use host::{logger, memory};
+use tinyftp::net::Binding;
 use tinyftp::services::daytime::Daytime;
 use tinyftp::services::discard::Discard;
 use tinyftp::services::echo::Echo;
@@ -48,5 +49,6 @@ fn serve(options: &Options, clock: Clock, storage: impl Storage + 'static) -> Re
         services.udp(DISCARD, &mut Discard),
         services.tcp(DAYTIME, &mut server.simple(daytime)),
         services.udp(DAYTIME, &mut daytime),
+        Binding::udp("mdns", options.mdns_port(), &mut server.mdns()?),
     ])
 }

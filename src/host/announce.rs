@@ -7,7 +7,7 @@ use tinyftp::auth::Rights;
 use tinyftp::net::{Binding, Protocol};
 
 use super::cli::Options;
-use super::network::Own;
+use super::network;
 use super::services::FTP;
 
 /// Says what there is to be had.
@@ -24,10 +24,10 @@ fn introduce(
     let (version, hardware) = (env!("CARGO_PKG_VERSION"), options.hardware_address());
     writeln!(out, "tinyftp {version} on {}, hardware address {hardware}", options.tap)?;
     for address in &options.addresses {
-        writeln!(out, "  address   {address}")?;
+        writeln!(out, "  address   {}", network::words(address))?;
     }
     if !options.no_mdns {
-        writeln!(out, "  name      {}.local", options.hostname)?;
+        writeln!(out, "  name      {}.local", options.hostname.as_str())?;
     }
     for line in service_lines(services) {
         writeln!(out, "  service   {line}")?;
@@ -122,13 +122,13 @@ fn example(options: &Options, port: u16) -> Option<String> {
 /// Where FTP is to be had, for sure: at an address that is known, or else by name.
 fn host(options: &Options) -> Option<String> {
     let only = options.services.addresses(FTP);
-    let fixed = options.addresses.iter().filter_map(Own::cidr);
+    let fixed = options.addresses.iter().filter_map(network::fixed);
     let mut addresses = fixed.map(|cidr| IpAddr::from(cidr.address()));
     match addresses.find(|address| only.is_empty() || only.contains(address)) {
         Some(IpAddr::V6(address)) => Some(format!("[{address}]")),
         Some(address) => Some(address.to_string()),
         None if options.no_mdns => None,
-        None => Some(format!("{}.local", options.hostname)),
+        None => Some(format!("{}.local", options.hostname.as_str())),
     }
 }
 

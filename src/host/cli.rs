@@ -11,10 +11,11 @@ use clap::{Parser, ValueEnum};
 use log::LevelFilter;
 use smoltcp::wire::EthernetAddress;
 use tinyftp::auth::Rights;
-use tinyftp::net::Route;
+use tinyftp::net::{Address, HostName, Route};
+use tinyftp::services::mdns;
 
 use super::accounts::{self, User};
-use super::network::{self, Own};
+use super::network;
 use super::services::{Listen, Services, Wanted};
 use super::size::Size;
 
@@ -30,8 +31,9 @@ pub struct Options {
     pub tap: String,
 
     /// Own address with the prefix of its network, or dhcp, or auto; may be repeated
-    #[arg(long = "address", value_name = "CIDR|dhcp|auto", default_value = "192.168.69.1/24")]
-    pub addresses: Vec<Own>,
+    #[arg(long = "address", value_name = "CIDR|dhcp|auto", default_value = "192.168.69.1/24",
+          value_parser = network::address)]
+    pub addresses: Vec<Address>,
 
     /// Router to all other networks; once for IPv4, once for IPv6
     #[arg(long = "gateway", value_name = "IP", value_parser = network::gateway)]
@@ -47,7 +49,7 @@ pub struct Options {
 
     /// Own name
     #[arg(long, value_name = "NAME", default_value = "tinyftp", value_parser = host_name)]
-    pub hostname: String,
+    pub hostname: &'static HostName,
 
     /// Does not make the name known to the neighbors
     #[arg(long)]
@@ -159,6 +161,11 @@ pub enum Anonymous {
 }
 
 impl Options {
+    /// Where mDNS is, if it is wanted.
+    pub fn mdns_port(&self) -> u16 {
+        if self.no_mdns { 0 } else { mdns::PORT }
+    }
+
     /// The options of this program's command line. Ends the program if they are wrong, or
     /// only help was wanted.
     pub fn from_command_line() -> Self {
@@ -238,14 +245,10 @@ fn device(text: &str) -> Result<String, String> {
 }
 
 /// A label of RFC 1123, 2.1.
-fn host_name(text: &str) -> Result<String, String> {
-    let is_of_a_label = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    match text.len() {
-        1..=63 if text.chars().all(is_of_a_label) && text.trim_matches('-') == text => {
-            Ok(text.into())
-        }
-        _ => Err("expected up to 63 letters, digits and inner hyphens, such as tinyftp".into()),
-    }
+fn host_name(text: &str) -> Result<&'static HostName, String> {
+    let expected = "expected up to 63 letters, digits and inner hyphens, such as tinyftp";
+    let name = HostName::new(text.to_owned().leak()).ok_or(expected)?;
+    Ok(Box::leak(Box::new(name)))
 }
 
 fn ports(text: &str) -> Result<(u16, u16), String> {
@@ -348,7 +351,7 @@ mod tests {
     fn host_names() {
         let longest = "a".repeat(63);
         for good in ["tinyftp", "A", "3com", "a-1", &longest] {
-            assert_eq!(parse(&["--hostname", good]).unwrap().hostname, good);
+            assert_eq!(parse(&["--hostname", good]).unwrap().hostname.as_str(), good);
         }
         let too_long = "a".repeat(64);
         for bad in ["", "-a", "a-", "-", "a_b", "tinyftp.local", "\u{e4}", "a b", &too_long] {

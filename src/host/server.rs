@@ -10,7 +10,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use smoltcp::phy::{PcapMode, PcapWriter};
 use tinyftp::auth::Accounts;
 use tinyftp::ftp::{self, Ftp};
-use tinyftp::net::{Address, Binding, Config, Net};
+use tinyftp::net::{Binding, Config, Net};
+use tinyftp::services::mdns::{self, Advertised, Mdns};
 use tinyftp::services::simple::{Exchange, Simple};
 use tinyftp::storage::quota::{Quota, Quotas};
 use tinyftp::storage::{Path, Storage};
@@ -62,12 +63,11 @@ impl<'o> Server<'o> {
         let tap = Tap::open(&options.tap)?;
         let capture = Capture::wanted(options, clock)?;
         let mut device = PcapWriter::new(tap, capture, PcapMode::Both);
-        let addresses: Vec<_> = options.addresses.iter().copied().map(Address::from).collect();
         let config = Config {
             hardware: options.hardware_address(),
-            addresses: &addresses,
+            addresses: &options.addresses,
             routes: &options.routes,
-            host_name: None,
+            host_name: Some(options.hostname),
             passive_ports: options.passive_ports.0..=options.passive_ports.1,
             seed: random()?,
         };
@@ -136,6 +136,21 @@ impl<'o> Server<'o> {
             return Ok(());
         }
         Err(format!("the root of {}, {}, is no directory in --root", user.name, user.root()))
+    }
+
+    /// What makes our name and our services known.
+    pub fn mdns(&self) -> Result<Mdns<'static>, String> {
+        let ftp = self.options.services.port(FTP).map(|port| Advertised {
+            kind: "_ftp._tcp",
+            port,
+            txt: &["path=/"],
+        });
+        let config = mdns::Config {
+            hostname: self.options.hostname.as_str(),
+            services: ftp.into_iter().collect::<Vec<_>>().leak(),
+            seed: random()? as u64,
+        };
+        Mdns::new(config).map_err(|error| format!("no name: {error}"))
     }
 
     /// A small service over TCP.

@@ -3,10 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use tinyftp::net::Binding;
+use tinyftp::net::{Address, Binding};
 use tinyftp::service::{DatagramService, Service};
+use tinyftp::services::mdns;
 
-use super::network::{self, Own};
+use super::network;
 
 /// A service that can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub const DISCARD: Offer = Offer { name: "discard", port: 9 };
 pub const DAYTIME: Offer = Offer { name: "daytime", port: 13 };
 
 const OFFERS: [Offer; 4] = [FTP, ECHO, DISCARD, DAYTIME];
+
+/// Ports that are not for these services: a client of DHCP has the one, mDNS the other.
+const TAKEN: [u16; 2] = [68, mdns::PORT];
 
 /// A service that is wanted, and at which port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +103,9 @@ impl Services {
                 let other = row.offer.name;
                 return Err(format!("--service: {other} and {name} are both at port {port}"));
             }
+            if TAKEN.contains(&port) {
+                return Err(format!("--service: port {port} is for the server's own use"));
+            }
             let is_for_it = |listen: &&Listen| listen.port.is_none_or(|only| only == port);
             let addresses = listen.iter().filter(is_for_it).map(|listen| listen.address).collect();
             rows.push(Row { offer, port, addresses });
@@ -117,7 +124,7 @@ impl Services {
     }
 
     /// Services are to be had only where we are, and only at the ports that they have.
-    pub fn check(&self, listen: &[Listen], own: &[Own]) -> Result<(), String> {
+    pub fn check(&self, listen: &[Listen], own: &[Address]) -> Result<(), String> {
         for &Listen { address, port } in listen {
             if !network::may_be_ours(own, address) {
                 let own = network::list(own);
@@ -192,6 +199,7 @@ mod tests {
         }
         assert_eq!(error(&["echo", "ECHO:8"]), "--service: echo is given twice");
         assert_eq!(error(&["ftp:7", "echo"]), "--service: ftp and echo are both at port 7");
+        assert_eq!(error(&["echo:5353"]), "--service: port 5353 is for the server's own use");
         let error = services(&["ftp", "echo:50000"], &[]).unwrap().avoid((49_152, 65_535));
         let expected = "--service: port 50000 is also in --passive-ports 49152-65535";
         assert_eq!(error.unwrap_err(), expected);
@@ -224,7 +232,9 @@ mod tests {
             assert!(error.starts_with("expected an own address"), "{bad}");
         }
         assert_eq!("192.0.2.1:0".parse::<Listen>(), Err("expected a port from 1 to 65535".into()));
-        let own = |text: &[&str]| text.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+        let own = |text: &[&str]| -> Vec<_> {
+            text.iter().map(|text| network::address(text).unwrap()).collect()
+        };
         let check = |listen: &str, addresses: &[&str]| {
             let services = services(&["ftp", "echo"], &[]).unwrap();
             services.check(&[listen.parse().unwrap()], &own(addresses))
@@ -243,6 +253,6 @@ mod tests {
         );
         assert_eq!(check("192.0.2.2", &["192.0.2.1/24", "dhcp"]), Ok(()));
         assert_eq!(check("fd00::2", &["auto"]), Ok(()));
-        assert!(check("192.0.2.2", &["auto"]).is_err());
+        assert_eq!(check("192.0.2.2", &["auto"]), Ok(()));
     }
 }

@@ -118,7 +118,7 @@ impl Net<'_> {
         let addresses = self.iface.ip_addrs().iter().map(|cidr| cidr.address().into());
         let addresses: heapless::Vec<IpAddr, IFACE_MAX_ADDR_COUNT> = addresses.collect();
         self.emission = None;
-        for binding in services {
+        for binding in services.iter_mut().filter(|binding| binding.port != 0) {
             if let Protocol::Udp(service) = &mut binding.protocol {
                 let due = self.emit_for(binding.port, *service, &addresses, device, now);
                 self.emission = self.emission.into_iter().chain(due).min();

@@ -475,7 +475,7 @@ impl<'a> Net<'a> {
     }
 
     fn join_groups(&mut self, services: &[Binding<'_>], now: Instant) {
-        for binding in services {
+        for binding in services.iter().filter(|binding| binding.port != 0) {
             if let Protocol::Udp(service) = &binding.protocol {
                 self.addressing.join(service.groups(), now);
             }

@@ -133,10 +133,11 @@ impl DatagramService for Mdns<'_> {
         Emission::Wait(links.chain(self.claim.wake()).min())
     }
 
-    fn shutdown(&mut self, now: Instant) {
+    fn shutdown(&mut self) {
         self.clear();
         if self.claim.is_held() {
-            self.announce(now);
+            // At once.
+            self.announce(Instant::ZERO);
         }
         self.claim.end();
         self.has_left = true;

@@ -88,7 +88,7 @@ fn over_both_versions_of_ip() {
 fn nothing_is_said_without_an_address() {
     let mut host = Host::tinyftp(&[]);
     assert_eq!(trace(&host.run(60_000)), "");
-    host.mdns.shutdown(host.now);
+    host.mdns.shutdown();
     assert_eq!(trace(&host.run(60_000)), "");
 }
 
@@ -265,7 +265,7 @@ fn what_is_no_dispute() {
 #[test]
 fn goodbye() {
     let mut host = Host::settled(V4);
-    host.mdns.shutdown(host.now);
+    host.mdns.shutdown();
     let start = host.now;
     let sent = host.run(60_000);
     assert_eq!(sent[0].at, start);
@@ -283,7 +283,7 @@ fn goodbye() {
 fn who_has_no_name_yet_says_no_goodbye() {
     let mut host = Host::tinyftp(V4);
     host.run(600);
-    host.mdns.shutdown(host.now);
+    host.mdns.shutdown();
     assert_eq!(trace(&host.run(60_000)), "");
 }
 

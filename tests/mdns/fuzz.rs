@@ -34,7 +34,7 @@ pub fn datagrams(input: &[u8]) {
         input = rest;
     }
     check(&host.run(60_000));
-    host.mdns.shutdown(host.now);
+    host.mdns.shutdown();
     check(&host.run(60_000));
 }
 
