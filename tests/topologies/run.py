@@ -1,0 +1,170 @@
+#!/usr/bin/python3
+"""tinyftp on networks of all kinds, which are made here and gone afterwards.
+
+    run.py [--server BINARY] [--list] [WORD]...
+
+Plays the cases whose line has every WORD in it; all of them when there is none."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # this may run as root in somebody's clone
+# What the tests with clients have already: files, dialogues, the clients themselves.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "clients"))
+
+import lab
+from captures import check_captures
+from lab import Failure
+from network import Network, hide_run
+from topology import Case
+
+PROGRAMS = ("curl", "ethtool", "ip", "lftp", "nc", "nft", "ping", "tcpdump", "tshark", "unshare")
+AT_ONCE = 2  # topologies
+SET_UP_SECONDS = 30
+
+
+def all_topologies():
+    import onlink
+    for module in (onlink,):
+        yield from module.TOPOLOGIES
+
+
+def chosen(words):
+    """Topologies with those of their cases that have all the words in their line."""
+    for topology in all_topologies():
+        cases = [case for case in topology.cases
+                 if all(word in line(topology, case) for word in words)]
+        if cases:
+            yield topology._replace(cases=cases)
+
+
+def line(topology, case):
+    return f"{topology.name:14} {case.name}"
+
+
+def out_of_time(*_):
+    raise Failure("out of time")
+
+
+class Outcome:
+    """The lines of the cases of one topology, and how many of them failed."""
+
+    def __init__(self, topology):
+        self.topology, self.network = topology, None
+        self.passed = self.failed = 0
+
+    def attempt(self, case, action, *arguments):
+        """Plays one case; whether it went well."""
+        begin, reason, words = time.monotonic(), None, None
+        signal.alarm(case.seconds)
+        if self.network:
+            self.network.deadline = begin + case.seconds
+        try:
+            words = action(*arguments)
+        except Failure as failure:
+            reason = str(failure)
+        except Exception:
+            reason = traceback.format_exc()
+        finally:
+            signal.alarm(0)
+        self.report(case, reason, words, time.monotonic() - begin)
+        return reason is None
+
+    def report(self, case, reason, words, seconds):
+        self.passed += reason is None
+        self.failed += reason is not None
+        verdict = "FAIL" if reason else "ok"
+        text = f"{verdict:4}  {line(self.topology, case):60}  {seconds:.1f} s  {words or ''}"
+        why = [*reason.splitlines(), *self.logs()] if reason else []
+        # In one piece: another process prints, too.
+        print("\n      | ".join([text.rstrip(), *why]), flush=True)
+
+    def logs(self):
+        for server in self.network.servers if self.network else ():
+            yield f"-- the log of {server.log_file.name}:"
+            yield from server.log()[-4000:].splitlines()
+
+
+def play_topology(number, words, binary):
+    """All of one of the chosen topologies, in a process that got nothing else to know which;
+    how many cases passed and failed."""
+    topology = list(chosen(words))[number]
+    signal.signal(signal.SIGALRM, out_of_time)
+    outcome = Outcome(topology)
+    network = outcome.network = Network(topology.name, binary)
+    place = None
+
+    def set_up():
+        nonlocal place
+        place = topology.set_up(network)
+
+    def play(case):
+        for server in network.servers:
+            server.mark()
+        words = case.play(place)
+        network.check_alive()
+        return words
+
+    try:
+        if outcome.attempt(Case("set-up", None, SET_UP_SECONDS), set_up):
+            for case in topology.cases:
+                outcome.attempt(case, play, case)
+            if network.captures:
+                outcome.attempt(Case("captures, read by tshark", None, 120),
+                                check_captures, network.captures)
+    finally:
+        network.close()
+    return outcome.passed, outcome.failed
+
+
+def play_all(count, words, binary):
+    passed = failed = 0
+    with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("fork")) as workers:
+        played = [workers.submit(play_topology, number, words, binary) for number in range(count)]
+        for topology in as_completed(played):
+            passed, failed = passed + topology.result()[0], failed + topology.result()[1]
+    return passed, failed
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--server", default=lab.BINARY, help="the program to test")
+    parser.add_argument("--list", action="store_true", help="only print the cases")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only cases with these words")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    topologies = list(chosen(options.words))
+    if options.list:
+        print(*(line(t, case) for t in topologies for case in t.cases), sep="\n")
+        return 0
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    if not os.path.isfile(options.server):
+        sys.exit(f"run.py: there is no {options.server}; build it with cargo build --release")
+    if missing := [program for program in PROGRAMS if not shutil.which(program)]:
+        sys.exit(f"run.py: not there: {', '.join(missing)}; scripts/test.sh fetches what it needs")
+    lab.enter_namespace()
+    hide_run()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    passed, failed = play_all(len(topologies), options.words, options.server)
+    print(f"topologies: {passed} passed, {failed} failed")
+    return 1 if failed or not topologies else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(f"run.py: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
