@@ -420,10 +420,12 @@ class Logged(ftplib.FTP):
     def makepasv(self):
         if self.mode == "pasv":
             return super().makepasv()
-        return ftplib.parse229(self.sendcmd("EPSV"), self.sock.getpeername())
+        # To the host as it was given: a link-local address is nothing without its scope.
+        return self.host, ftplib.parse229(self.sendcmd("EPSV"), self.sock.getpeername())[1]
 
     def makeport(self):
-        listener = socket.create_server((self.sock.getsockname()[0], 0), family=self.af, backlog=1)
+        host, _, *scope = self.sock.getsockname()
+        listener = socket.create_server((host, 0, *scope), family=self.af, backlog=1)
         listener.settimeout(self.timeout)
         send = self.sendport if self.mode == "port" else self.sendeprt
         send(*listener.getsockname()[:2])

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """tinyftp on networks of all kinds, which are made here and gone afterwards.
 
-    run.py [--server BINARY] [--list] [WORD]...
+    run.py [--server BINARY] [--captures DIR] [--list] [WORD]...
 
 Plays the cases whose line has every WORD in it; all of them when there is none."""
 
@@ -32,8 +32,10 @@ SET_UP_SECONDS = 30
 
 
 def all_topologies():
+    import nat
     import onlink
-    for module in (onlink,):
+    import routed
+    for module in (onlink, routed, nat):
         yield from module.TOPOLOGIES
 
 
@@ -93,13 +95,13 @@ class Outcome:
             yield from server.log()[-4000:].splitlines()
 
 
-def play_topology(number, words, binary):
+def play_topology(number, options):
     """All of one of the chosen topologies, in a process that got nothing else to know which;
     how many cases passed and failed."""
-    topology = list(chosen(words))[number]
+    topology = list(chosen(options.words))[number]
     signal.signal(signal.SIGALRM, out_of_time)
     outcome = Outcome(topology)
-    network = outcome.network = Network(topology.name, binary)
+    network = outcome.network = Network(topology.name, options.server)
     place = None
 
     def set_up():
@@ -120,15 +122,17 @@ def play_topology(number, words, binary):
             if network.captures:
                 outcome.attempt(Case("captures, read by tshark", None, 120),
                                 check_captures, network.captures)
+        for capture in network.captures if options.captures else ():
+            shutil.copy(capture.file, Path(options.captures, f"{topology.name}-{capture.file.name}"))
     finally:
         network.close()
     return outcome.passed, outcome.failed
 
 
-def play_all(count, words, binary):
+def play_all(count, options):
     passed = failed = 0
     with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("fork")) as workers:
-        played = [workers.submit(play_topology, number, words, binary) for number in range(count)]
+        played = [workers.submit(play_topology, number, options) for number in range(count)]
         for topology in as_completed(played):
             passed, failed = passed + topology.result()[0], failed + topology.result()[1]
     return passed, failed
@@ -137,6 +141,7 @@ def play_all(count, words, binary):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--server", default=lab.BINARY, help="the program to test")
+    parser.add_argument("--captures", metavar="DIR", help="copy the captures to this directory")
     parser.add_argument("--list", action="store_true", help="only print the cases")
     parser.add_argument("words", nargs="*", metavar="WORD", help="only cases with these words")
     return parser.parse_args()
@@ -156,7 +161,7 @@ def main():
     lab.enter_namespace()
     hide_run()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    passed, failed = play_all(len(topologies), options.words, options.server)
+    passed, failed = play_all(len(topologies), options)
     print(f"topologies: {passed} passed, {failed} failed")
     return 1 if failed or not topologies else 0
 
