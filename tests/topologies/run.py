@@ -32,10 +32,12 @@ SET_UP_SECONDS = 30
 
 
 def all_topologies():
+    import bridged
     import nat
     import onlink
     import routed
-    for module in (onlink, routed, nat):
+    import spoilt
+    for module in (spoilt, onlink, routed, nat, bridged):
         yield from module.TOPOLOGIES
 
 
