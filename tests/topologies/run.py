@@ -33,11 +33,12 @@ SET_UP_SECONDS = 30
 
 def all_topologies():
     import bridged
+    import lossy
     import nat
     import onlink
     import routed
     import spoilt
-    for module in (spoilt, onlink, routed, nat, bridged):
+    for module in (spoilt, onlink, routed, nat, bridged, lossy):
         yield from module.TOPOLOGIES
 
 

@@ -6,7 +6,7 @@ import subprocess
 from typing import Callable, NamedTuple
 
 from clients import CLIENTS, Session, perform
-from lab import MIB, check, same
+from lab import MIB, Failure, check, same
 
 
 class Case(NamedTuple):
@@ -56,7 +56,10 @@ def transfers(server, host, client, address, only=ALL_MODES):
 def echo(network, host, address, size=MIB):
     sent, back = network.write("echo", os.urandom(size)), network.local / "echoed"
     with open(sent) as given, open(back, "wb") as taken, host.inside():
-        done = subprocess.run(["nc", "-N", "-w", "20", address, "7"], stdin=given, stdout=taken,
-                              timeout=network.seconds_left())
+        try:
+            done = subprocess.run(["nc", "-N", "-w", "20", address, "7"], stdin=given,
+                                  stdout=taken, timeout=network.seconds_left())
+        except subprocess.TimeoutExpired:
+            raise Failure(f"nc hangs; {back.stat().st_size} of {size} bytes came back") from None
     check(done.returncode == 0, f"nc ended with status {done.returncode}")
     check(same(sent, back), "something else came back")
