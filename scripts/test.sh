@@ -1,6 +1,6 @@
 #!/bin/bash
-# The tests: Rust's own, then real clients against the release binary on a TAP device.
-# Arguments go to the client matrix: scripts/test.sh curl
+# The tests: Rust's own, then real clients against the release binary on a TAP device, then networks
+# of all kinds. Arguments go to the client matrix, and nothing comes after it: scripts/test.sh curl
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +10,7 @@ needs=(
     ncftpget:ncftp nc:netcat-openbsd ping:iputils-ping ip:iproute2 tcpdump:tcpdump
     python3:python3 unshare:util-linux setpriv:util-linux aria2c:aria2 rclone:rclone
     busybox:busybox nmap:nmap node:nodejs npm:npm
+    ethtool:ethtool nft:nftables tshark:tshark
 )
 # Clients that no package has: from PyPI and npm, to a place that git does not see.
 fetched=target/clients
@@ -78,3 +79,4 @@ cargo test
 cargo test --no-default-features
 cargo test --no-default-features --features ipv4,ipv6
 as_root /usr/bin/python3 tests/clients/run.py "$@"
+[ $# -gt 0 ] || as_root /usr/bin/python3 tests/topologies/run.py
