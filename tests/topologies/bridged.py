@@ -28,6 +28,7 @@ def two_servers(network):
                               device=device))
     for server, address in zip(servers, (SERVER, OTHER)):
         server.wait(client, address)
+        server.settle(client, "eth0")
     return Place(client, servers)
 
 
@@ -74,6 +75,8 @@ def link_of(mtu):
         client.capture("tap0")
         server = Server(client, *(f"--address={address}" for address in addresses))
         server.wait(client, SERVER)
+        if mtu >= 1280:
+            server.settle(client, "tap0")
         return Place(client, [server])
     return set_up
 

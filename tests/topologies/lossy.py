@@ -36,6 +36,7 @@ def set_up(bad):
         switch.capture("tap0")
         server = Server(switch, "--address", SERVER + "/24", "--address", SERVER6 + "/64")
         server.wait(client, SERVER, SERVER6)
+        server.settle(client, "eth0")
         return Place(client, server, forwarder)
     return build
 
@@ -83,7 +84,7 @@ class Patient(Control):
 
 
 def again(tries, action, *arguments):
-    """What is lost in five seconds of handshake is a connection; who tries again, gets one."""
+    """A handshake may fail that is lost too often; a client tries again then."""
     for left in reversed(range(tries)):
         try:
             return action(*arguments)
@@ -109,21 +110,19 @@ def measured(transfer, bad):
 
 
 def listing(bad):
-    """Over both families."""
     names = {f"file {number} with a long name.bin" for number in range(bad.sizes[listing])}
 
     def play(place):
         for name in names:
             (place.server.root / name).touch()
         with place.client.inside():
-            for address in (SERVER, SERVER6):
-                found = again(bad.tries, listed, address)
-                check(found >= names, f"{len(found)} names came")
+            found = again(bad.tries, listed)
+        check(found >= names, f"{len(found)} of {len(names)} names came")
     return play
 
 
-def listed(address):
-    with Patient(address) as control:
+def listed():
+    with Patient(SERVER6) as control:
         data = control.passive()
         control.ask("NLST", 150)
         names = drain(data).decode().split("\r\n")
@@ -160,22 +159,24 @@ class Bad(NamedTuple):
     tries: int = 1
 
 
+# The floors are about a third of the median of nine runs on two shared cores. On the path without
+# faults, it is that of 20,000 frames a second: the forwarder is not what makes the others slow.
 PATHS = [
     Bad(0, {listing: 500, download: 32 * MIB, upload: 32 * MIB, echo: 4 * MIB},
-        {download: 0, upload: 0}),
-    Bad(1, {listing: 500, download: 2 * MIB, upload: 16 * MIB, echo: MIB // 2},
-        {download: 0, upload: 0}),
-    Bad(5, {listing: 100, download: MIB // 8, upload: 4 * MIB, echo: MIB // 16},
-        {download: 0, upload: 0}),
+        {download: 30_000, upload: 30_000}),
+    Bad(1, {listing: 500, download: 2 * MIB, upload: 16 * MIB, echo: MIB // 4},
+        {download: 80, upload: 15_000}),
+    Bad(5, {listing: 100, download: MIB // 8, upload: 16 * MIB, echo: MIB // 16},
+        {download: 8, upload: 2000}),
     Bad(20, {listing: 20, download: 16 << 10, upload: 128 << 10, echo: 4 << 10},
-        {download: 0, upload: 0}, tries=3),
+        {download: 0.8, upload: 25}, tries=3),
 ]
 TOPOLOGIES = [
     Topology(f"{bad.percent} % bad", set_up(bad), [
-        Case("listing", listing(bad), 60),
-        Case("download", measured(download, bad), 60),
-        Case("upload", measured(upload, bad), 60),
-        Case("echo", echoed(bad), 60),
+        Case("listing", listing(bad), 100),
+        Case("download", measured(download, bad), 100),
+        Case("upload", measured(upload, bad), 100),
+        Case("echo", echoed(bad), 100),
         Case("the path was as bad as that", as_bad_as_said(bad)),
     ])
     for bad in PATHS

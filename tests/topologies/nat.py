@@ -68,6 +68,7 @@ def client_behind(rules):
         router.capture("lan")
         server = Server(router, "--address", PUBLIC + "/24", "--address", PUBLIC6 + "/64")
         server.wait(clients[0], PUBLIC, PUBLIC6)
+        server.settle(router, "tap0")
         return Place(router, clients, server)
     return set_up
 
@@ -175,6 +176,7 @@ def server_behind(rules, *options):
         router.capture("wan")
         server = Server(router, "--address", INNER + "/24", "--gateway", "192.168.69.100", *options)
         server.wait(client, FRONT)
+        server.settle(router, "tap0")
         return Place(router, [client], server)
     return set_up
 

@@ -243,6 +243,11 @@ class Server:
             for address in addresses:
                 self._wait_for(address, port)
 
+    def settle(self, neighbor, device):
+        """Until the last address is there, the link-local one, which is probed for a second. Before
+        that, neighbors with such addresses get no answers; with it, neighbors are asked for anew."""
+        self.wait(neighbor, f"{self.link_local}%{device}")
+
     def _wait_for(self, address, port):
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from lab import HOST, HOST6, REPO, SERVER, SERVER6, check
 from network import Host, Server
-from topology import Case, Topology, echo, transfers
+from topology import ALL_MODES, Case, Topology, echo, transfers
 from wire import anna, drain
 
 OTHER, OTHER6 = "192.168.69.2", "fd00:69::2"
@@ -25,6 +25,7 @@ def set_up(network):
     options = [f"--address={address}/{64 if ':' in address else 24}" for address in ADDRESSES]
     server = Server(client, *options)
     server.wait(client, *ADDRESSES)
+    server.settle(client, "tap0")
     return Link(client, server)
 
 
@@ -38,8 +39,8 @@ def at(address, link):
     return address(link) if callable(address) else address
 
 
-def with_client(client, address):
-    return lambda link: transfers(link.server, link.client, client, at(address, link))
+def with_client(client, address, only=ALL_MODES):
+    return lambda link: transfers(link.server, link.client, client, at(address, link), only)
 
 
 def with_nc(address):
@@ -113,9 +114,11 @@ TOPOLOGIES = [
         Case("PASV names the address of its connection", announced),
         Case("data connections come from that address", called_from),
         Case("modes of the other family are refused", refused),
-        *(Case(f"{client} to the link-local address", with_client(client, scoped), 10)
-          for client in CLIENTS),
-        Case("echo at the link-local address", with_nc(scoped), 10),
-        Case("ping the link-local address", with_ping(scoped), 10),
+        # curl 7.88 leaves the scope out when it binds a socket for an active connection.
+        Case("curl to the link-local address", with_client("curl", scoped, ["epsv"])),
+        *(Case(f"{client} to the link-local address", with_client(client, scoped))
+          for client in ("ftplib", "lftp")),
+        Case("echo at the link-local address", with_nc(scoped)),
+        Case("ping the link-local address", with_ping(scoped)),
     ]),
 ]

@@ -83,6 +83,7 @@ def set_up(*options):
         switch.capture("tap0")
         server = Server(switch, "--address", prefix(SERVER), "--address", prefix(SERVER6), *options)
         server.wait(hosts["near"], SERVER, SERVER6)
+        server.settle(hosts["near"], "eth0")
         return Place(switch, {"one": one, "two": two}, hosts, server)
     return build
 
