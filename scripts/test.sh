@@ -11,11 +11,18 @@ needs=(
     python3:python3 unshare:util-linux setpriv:util-linux aria2c:aria2 rclone:rclone
     busybox:busybox nmap:nmap node:nodejs npm:npm
     ethtool:ethtool nft:nftables tshark:tshark
+    dnsmasq:dnsmasq-base dbus-daemon:dbus-daemon arping:iputils-arping
 )
-# Clients that no package has: from PyPI and npm, to a place that git does not see.
+# What no package has comes from PyPI and npm, to a place that git does not see.
 fetched=target/clients
 aioftp=0.28.3
+zeroconf=0.154.0
 basic_ftp=6.2.3
+# Packages that would start daemons on this machine are unpacked there, and not installed.
+unpacked=(
+    radvd avahi-daemon avahi-utils libnss-mdns libavahi-client3 libavahi-common3 libavahi-core7
+    libdaemon0 libgdbm6
+)
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
@@ -52,14 +59,16 @@ cannot_fetch() {
 
 # Debian's Python: another one in the path may come without its usual modules.
 fetch_clients() {
-    local python=$fetched/venv/bin/python
+    local python=$fetched/venv/bin/python wanted="aioftp==$aioftp zeroconf==$zeroconf"
     if [ "$("$python" -c 'from importlib.metadata import version
-print(version("aioftp"))' 2>/dev/null)" != $aioftp ]; then
-        echo "fetching aioftp $aioftp"
+print(*(f"{name}=={version(name)}" for name in ("aioftp", "zeroconf")))' 2>/dev/null)" != "$wanted" ]
+    then
+        echo "fetching $wanted"
         rm -rf $fetched/venv
-        /usr/bin/python3 -m venv $fetched/venv || cannot_fetch "a venv for aioftp"
-        timeout 120 "$python" -m pip install -q --disable-pip-version-check "aioftp==$aioftp" ||
-            cannot_fetch "aioftp $aioftp"
+        /usr/bin/python3 -m venv $fetched/venv || cannot_fetch "a venv for $wanted"
+        # shellcheck disable=SC2086 # two words
+        timeout 120 "$python" -m pip install -q --disable-pip-version-check $wanted ||
+            cannot_fetch "$wanted"
     fi
     if ! grep -qs "\"version\": \"$basic_ftp\"" $fetched/npm/node_modules/basic-ftp/package.json
     then
@@ -71,8 +80,24 @@ print(version("aioftp"))' 2>/dev/null)" != $aioftp ]; then
     fi
 }
 
+unpack_daemons() {
+    local place=$fetched/unpacked
+    [ ! -e $place/complete ] || return 0
+    echo "unpacking ${unpacked[*]}"
+    as_root apt-get update -q >/dev/null || true
+    rm -rf $place
+    mkdir -p $place
+    (
+        cd $place
+        timeout 120 apt-get download -q -o APT::Sandbox::User=root "${unpacked[@]}" >/dev/null &&
+            for package in *.deb; do dpkg-deb -x "$package" . || exit; done &&
+            rm ./*.deb && touch complete
+    ) || cannot_fetch "${unpacked[*]}"
+}
+
 install_missing
 fetch_clients
+unpack_daemons
 cargo build --release
 cargo build --example suppaftp_driver
 cargo test

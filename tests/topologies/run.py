@@ -33,12 +33,16 @@ SET_UP_SECONDS = 30
 
 def all_topologies():
     import bridged
+    import conflict
+    import dhcp
     import lossy
+    import names
     import nat
     import onlink
+    import ra
     import routed
     import spoilt
-    for module in (lossy, spoilt, onlink, routed, nat, bridged):
+    for module in (lossy, dhcp, ra, conflict, names, spoilt, onlink, routed, nat, bridged):
         yield from module.TOPOLOGIES
 
 
