@@ -1,16 +1,15 @@
 """6. tinyftp found by name, with mDNS (RFC 6762), and by what it serves, with DNS-SD (RFC 6763)."""
 
 import json
-import subprocess
 import time
 from typing import NamedTuple
 
 import dhcp
 from clients import AIOFTP as PYTHON
-from daemons import Avahi, Dnsmasq, until
-from lab import REPO, SERVER, SERVER6, check, same
-from network import Bridge, Host, Router, Server, end
-from topology import Case, Topology, transfers
+from daemons import Avahi, until
+from lab import REPO, SERVER, SERVER6, Failure, check, same
+from network import Bridge, Host, Server, end
+from topology import Case, Topology
 
 DRIVER = REPO / "tests/topologies/zeroconf_driver.py"
 SECOND, SECOND6 = "192.168.69.2", "fd00:69::2"
@@ -143,7 +142,7 @@ def unknown(place):
     words = ["avahi-resolve", "-4", "-n", "tinyftp-99.local"]
     try:
         found = place.link.avahi.tool(*words)
-    except Exception as error:
+    except Failure as error:
         found = str(error)
     check(SERVER not in found, f"somebody has that name: {found}")
 
@@ -166,7 +165,7 @@ def goodbye(place):
         network.servers.remove(place.server)
     try:
         words = avahi.tool("avahi-resolve", "-4", "-n", NAME)
-    except Exception as error:
+    except Failure as error:
         words = str(error)
     check(SERVER not in words, f"the name is still known: {words}")
     return f"{seconds:.1f} s"
