@@ -13,8 +13,9 @@ needs=(
     ethtool:ethtool nft:nftables tshark:tshark
     dnsmasq:dnsmasq-base dbus-daemon:dbus-daemon arping:iputils-arping
 )
-# What no package has comes from PyPI and npm, to a place that git does not see.
+# What no package has comes from PyPI and npm, to a place that all clones share.
 fetched=target/clients
+shared=${XDG_CACHE_HOME:-$HOME/.cache}/tinyftp-clients
 aioftp=0.28.3
 zeroconf=0.154.0
 basic_ftp=6.2.3
@@ -59,17 +60,11 @@ cannot_fetch() {
 
 # Debian's Python: another one in the path may come without its usual modules.
 fetch_clients() {
-    local python=$fetched/venv/bin/python wanted="aioftp==$aioftp zeroconf==$zeroconf"
-    if [ "$("$python" -c 'from importlib.metadata import version
-print(*(f"{name}=={version(name)}" for name in ("aioftp", "zeroconf")))' 2>/dev/null)" != "$wanted" ]
-    then
-        echo "fetching $wanted"
-        rm -rf $fetched/venv
-        /usr/bin/python3 -m venv $fetched/venv || cannot_fetch "a venv for $wanted"
-        # shellcheck disable=SC2086 # two words
-        timeout 120 "$python" -m pip install -q --disable-pip-version-check $wanted ||
-            cannot_fetch "$wanted"
-    fi
+    local python=$fetched/venv/bin/python
+    [ -e "$python" ] || /usr/bin/python3 -m venv $fetched/venv || cannot_fetch "a venv"
+    fetch_module aioftp $aioftp || cannot_fetch "aioftp $aioftp"
+    fetch_module zeroconf $zeroconf ||
+        echo "test.sh: cannot fetch zeroconf $zeroconf: its cases will be SKIPPED" >&2
     if ! grep -qs "\"version\": \"$basic_ftp\"" $fetched/npm/node_modules/basic-ftp/package.json
     then
         echo "fetching basic-ftp $basic_ftp"
@@ -78,6 +73,14 @@ print(*(f"{name}=={version(name)}" for name in ("aioftp", "zeroconf")))' 2>/dev/
             --loglevel error "basic-ftp@$basic_ftp" >/dev/null ||
             cannot_fetch "basic-ftp $basic_ftp"
     fi
+}
+
+# fetch_module NAME VERSION, from PyPI
+fetch_module() {
+    [ "$("$python" -c "from importlib.metadata import version
+print(version('$1'))" 2>/dev/null)" != "$2" ] || return 0
+    echo "fetching $1 $2"
+    timeout 120 "$python" -m pip install -q --disable-pip-version-check "$1==$2"
 }
 
 unpack_daemons() {
@@ -95,7 +98,14 @@ unpack_daemons() {
     ) || cannot_fetch "${unpacked[*]}"
 }
 
+share_fetched() {
+    [ ! -e $fetched ] || return 0
+    mkdir -p target "$shared"
+    ln -sfn "$shared" $fetched
+}
+
 install_missing
+share_fetched
 fetch_clients
 unpack_daemons
 cargo build --release

@@ -1,6 +1,6 @@
 //! Addresses come and go (RFC 6762, 8.4).
 
-use crate::host::{Host, assert_trace, intervals, trace};
+use crate::host::{Host, PEER_V6, assert_trace, intervals, trace};
 
 #[test]
 fn another_address() {
@@ -34,12 +34,14 @@ fn the_order_does_not_matter() {
 
 #[test]
 fn the_last_ipv4_address_goes() {
-    let mut host = Host::settled(&["192.0.2.1", "fe80::1"]);
+    let mut host = Host::settled(&["192.0.2.1", "2001:db8::1"]);
     host.addresses.remove(0);
     let sent = host.run(60_000);
     assert_eq!(sent.len(), 2);
     let text = trace(&sent[..1]);
-    assert!(text.starts_with("to ff02::fb\nresponse\n= tinyftp.local 120 flush AAAA fe80::1\n"));
+    assert!(
+        text.starts_with("to ff02::fb\nresponse\n= tinyftp.local 120 flush AAAA 2001:db8::1\n")
+    );
     assert!(text.contains("\n= tinyftp.local 0 flush A 192.0.2.1\n"), "{text}");
     assert!(text.contains("\n+ tinyftp.local 120 flush NSEC tinyftp.local AAAA\n"), "{text}");
 }
@@ -47,11 +49,23 @@ fn the_last_ipv4_address_goes() {
 #[test]
 fn the_first_ipv6_address_comes() {
     let mut host = Host::settled(&["192.0.2.1"]);
-    host.addresses.push("fe80::1".parse().unwrap());
+    host.addresses.push("2001:db8::1".parse().unwrap());
     let sent = host.run(60_000);
     // Whoever has IPv6 only was not asked yet.
     assert_eq!(intervals(&sent), [0, 250, 0, 250, 0, 250, 0, 1000, 0]);
     assert!(trace(&sent[..1]).contains("query\n? tinyftp.local ANY QU\n"));
+}
+
+#[test]
+fn an_address_of_the_link_is_told_if_there_is_no_other() {
+    let mut host = Host::settled(&["fe80::1"]);
+    let (told, _) = host.ask(PEER_V6, "query\n? tinyftp.local AAAA");
+    assert!(told.contains("= tinyftp.local 120 flush AAAA fe80::1"), "{told}");
+    // Another one comes: who opened a data connection to that of the link would need its zone.
+    host.addresses.push("192.0.2.1".parse().unwrap());
+    let text = trace(&host.run(60_000));
+    assert!(text.contains("= tinyftp.local 0 flush AAAA fe80::1"), "{text}");
+    assert!(!text.contains("tinyftp.local 120 flush AAAA"), "{text}");
 }
 
 #[test]

@@ -18,12 +18,12 @@ const DATAGRAMS_MAX: usize = 16;
 pub fn datagrams(input: &[u8]) {
     let Some((&choice, mut input)) = input.split_first() else { return };
     let bit = |n: u8| choice >> n & 1 == 1;
-    let mut host = Host::tinyftp(&["192.0.2.1", "fe80::1"]);
+    let mut host = Host::tinyftp(&["192.0.2.1", "2001:db8::1"]);
     check(&host.run(if bit(0) { 60_000 } else { 600 }));
     let (v6, legacy, alone) = (bit(1), bit(2), bit(3));
     let ip = |v4: &str, other: &str| if v6 { other.parse().unwrap() } else { v4.parse().unwrap() };
     let peer = SocketAddr::new(ip("192.0.2.9", "fe80::9"), if legacy { 40_000 } else { PORT });
-    let local = if alone { ip("192.0.2.1", "fe80::1") } else { GROUPS[usize::from(v6)] };
+    let local = if alone { ip("192.0.2.1", "2001:db8::1") } else { GROUPS[usize::from(v6)] };
     for _ in 0..DATAGRAMS_MAX {
         let Some((len, rest)) = input.split_first_chunk() else { break };
         let (datagram, rest) = rest.split_at(usize::from(u16::from_be_bytes(*len)).min(rest.len()));

@@ -3,7 +3,7 @@
 use crate::host::{Host, PEER, PEER_V6, assert_trace, intervals, trace};
 use crate::wire;
 
-const BOTH: &[&str] = &["192.0.2.1", "fe80::1"];
+const BOTH: &[&str] = &["192.0.2.1", "2001:db8::1"];
 /// A querier that knows nothing of mDNS.
 const LEGACY: &str = "192.0.2.9:40000";
 
@@ -13,29 +13,29 @@ fn what_is_ours_alone_is_answered_at_once() {
         (
             "tinyftp.local A",
             "= tinyftp.local 120 flush A 192.0.2.1
-            + tinyftp.local 120 flush AAAA fe80::1",
+            + tinyftp.local 120 flush AAAA 2001:db8::1",
         ),
         (
             "TINYFTP.Local AAAA",
-            "= tinyftp.local 120 flush AAAA fe80::1
+            "= tinyftp.local 120 flush AAAA 2001:db8::1
             + tinyftp.local 120 flush A 192.0.2.1",
         ),
         (
             "tinyftp.local ANY",
             "= tinyftp.local 120 flush A 192.0.2.1
-            = tinyftp.local 120 flush AAAA fe80::1",
+            = tinyftp.local 120 flush AAAA 2001:db8::1",
         ),
         (
             "tinyftp._ftp._tcp.local SRV",
             "= tinyftp._ftp._tcp.local 120 flush SRV 21 tinyftp.local
             + tinyftp.local 120 flush A 192.0.2.1
-            + tinyftp.local 120 flush AAAA fe80::1",
+            + tinyftp.local 120 flush AAAA 2001:db8::1",
         ),
         ("tinyftp._ftp._tcp.local TXT", "= tinyftp._ftp._tcp.local 4500 flush TXT \"\""),
         ("1.2.0.192.in-addr.arpa PTR", "= 1.2.0.192.in-addr.arpa 120 flush PTR tinyftp.local"),
         (
-            "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.e.f.ip6.ARPA PTR",
-            "= 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.E.F.ip6.arpa 120 flush PTR \
+            "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.ARPA PTR",
+            "= 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.B.D.0.1.0.0.2.ip6.arpa 120 flush PTR \
              tinyftp.local",
         ),
         // That there is nothing is an answer too (6.1).
@@ -59,7 +59,7 @@ fn what_others_have_too_is_answered_after_a_while() {
             "_ftp._tcp.local PTR",
             "= _ftp._tcp.local 4500 PTR tinyftp._ftp._tcp.local
             + tinyftp.local 120 flush A 192.0.2.1
-            + tinyftp.local 120 flush AAAA fe80::1
+            + tinyftp.local 120 flush AAAA 2001:db8::1
             + tinyftp._ftp._tcp.local 4500 flush TXT \"\"
             + tinyftp._ftp._tcp.local 120 flush SRV 21 tinyftp.local",
         ),
@@ -218,7 +218,7 @@ fn a_probe_may_ask_for_an_answer_alone() {
         &reply.unwrap(),
         "response
         = tinyftp.local 120 flush A 192.0.2.1
-        = tinyftp.local 120 flush AAAA fe80::1",
+        = tinyftp.local 120 flush AAAA 2001:db8::1",
     );
     assert_eq!(trace(&host.run(2000)), "");
 }
@@ -233,7 +233,7 @@ fn an_answer_alone_if_all_have_heard_it_of_late() {
         &trace,
         "to 224.0.0.251
         response
-        = tinyftp.local 120 flush AAAA fe80::1
+        = tinyftp.local 120 flush AAAA 2001:db8::1
         + tinyftp.local 120 flush A 192.0.2.1",
     );
     host.run(20_000);
@@ -241,7 +241,7 @@ fn an_answer_alone_if_all_have_heard_it_of_late() {
     assert_trace(
         &reply,
         "response
-        = tinyftp.local 120 flush AAAA fe80::1
+        = tinyftp.local 120 flush AAAA 2001:db8::1
         + tinyftp.local 120 flush A 192.0.2.1",
     );
     host.run(20_000);
@@ -272,7 +272,7 @@ fn queriers_that_know_nothing_of_mdns() {
         ? _ftp._tcp.local PTR
         = _ftp._tcp.local 10 PTR tinyftp._ftp._tcp.local
         + tinyftp.local 10 A 192.0.2.1
-        + tinyftp.local 10 AAAA fe80::1
+        + tinyftp.local 10 AAAA 2001:db8::1
         + tinyftp._ftp._tcp.local 10 TXT \"\"
         + tinyftp._ftp._tcp.local 10 SRV 21 tinyftp.local",
     );
@@ -285,7 +285,7 @@ fn queriers_that_know_nothing_of_mdns() {
         "response id 1
         ? TinyFTP.local A
         = TinyFTP.local 10 A 192.0.2.1
-        + TinyFTP.local 10 AAAA fe80::1",
+        + TinyFTP.local 10 AAAA 2001:db8::1",
     );
     assert_eq!(trace(&host.run(2000)), "");
 }

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,7 +25,7 @@ import lab
 from captures import check_captures
 from lab import Failure
 from network import Network, hide_run
-from topology import Case
+from topology import Case, Skipped
 
 PROGRAMS = ("curl", "ethtool", "ip", "lftp", "nc", "nft", "ping", "tcpdump", "tshark", "unshare")
 AT_ONCE = 3  # topologies; those with bad paths wait most of the time
@@ -68,29 +69,31 @@ class Outcome:
 
     def __init__(self, topology):
         self.topology, self.network = topology, None
-        self.passed = self.failed = 0
+        self.passed = self.failed = self.skipped = 0
 
     def attempt(self, case, action, *arguments):
         """Plays one case; whether it went well."""
-        begin, reason, words = time.monotonic(), None, None
+        begin, verdict, reason, words = time.monotonic(), "ok", None, None
         signal.alarm(case.seconds)
         if self.network:
             self.network.deadline = begin + case.seconds
         try:
             words = action(*arguments)
+        except Skipped as skipped:
+            verdict, words = "SKIP", skipped
         except Failure as failure:
-            reason = str(failure)
+            verdict, reason = "FAIL", str(failure)
         except Exception:
-            reason = traceback.format_exc()
+            verdict, reason = "FAIL", traceback.format_exc()
         finally:
             signal.alarm(0)
-        self.report(case, reason, words, time.monotonic() - begin)
-        return reason is None
+        self.report(case, verdict, reason, words, time.monotonic() - begin)
+        return verdict == "ok"
 
-    def report(self, case, reason, words, seconds):
-        self.passed += reason is None
-        self.failed += reason is not None
-        verdict = "FAIL" if reason else "ok"
+    def report(self, case, verdict, reason, words, seconds):
+        self.passed += verdict == "ok"
+        self.failed += verdict == "FAIL"
+        self.skipped += verdict == "SKIP"
         text = f"{verdict:4}  {line(self.topology, case):60}  {seconds:.1f} s  {words or ''}"
         why = [*reason.splitlines(), *self.logs()] if reason else []
         # In one piece: another process prints, too.
@@ -104,7 +107,7 @@ class Outcome:
 
 def play_topology(number, options):
     """All of one of the chosen topologies, in a process that got nothing else to know which;
-    how many cases passed and failed."""
+    how many cases passed, failed and were skipped."""
     topology = list(chosen(options.words))[number]
     signal.signal(signal.SIGALRM, out_of_time)
     outcome = Outcome(topology)
@@ -133,16 +136,16 @@ def play_topology(number, options):
             shutil.copy(capture.file, Path(options.captures, f"{topology.name}-{capture.file.name}"))
     finally:
         network.close()
-    return outcome.passed, outcome.failed
+    return Counter(passed=outcome.passed, failed=outcome.failed, skipped=outcome.skipped)
 
 
 def play_all(count, options):
-    passed = failed = 0
+    total = Counter()
     with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("fork")) as workers:
         played = [workers.submit(play_topology, number, options) for number in range(count)]
         for topology in as_completed(played):
-            passed, failed = passed + topology.result()[0], failed + topology.result()[1]
-    return passed, failed
+            total.update(topology.result())
+    return total
 
 
 def arguments():
@@ -168,9 +171,10 @@ def main():
     lab.enter_namespace()
     hide_run()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    passed, failed = play_all(len(topologies), options)
-    print(f"topologies: {passed} passed, {failed} failed")
-    return 1 if failed or not topologies else 0
+    total = play_all(len(topologies), options)
+    skipped = f", {total['skipped']} skipped" if total["skipped"] else ""
+    print(f"topologies: {total['passed']} passed, {total['failed']} failed{skipped}")
+    return 1 if total["failed"] or not topologies else 0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ from clients import CLIENTS, Session, perform
 from lab import MIB, Failure, check, same
 
 
+class Skipped(Exception):
+    """What plays the case could not be fetched; the run says so."""
+
+
 class Case(NamedTuple):
     name: str
     play: Callable  # (place); words that it returns are printed behind its time

@@ -85,10 +85,20 @@ impl<'a> Zone<'a> {
         if new == self.addresses {
             return false;
         }
-        let old = self.addresses.iter().chain(&self.gone);
-        self.gone = old.filter(|old| !new.contains(old)).copied().take(ADDRESSES).collect();
+        let old = self.told().chain(self.gone.iter().copied());
+        let old: Vec<IpAddr, { 2 * ADDRESSES }> = old.collect();
         self.addresses = new;
+        let is_gone = |old: &IpAddr| self.told().all(|told| told != *old);
+        self.gone = old.into_iter().filter(is_gone).take(ADDRESSES).collect();
         true
+    }
+
+    /// The addresses that the name stands for. An IPv6 address of the link says nothing without
+    /// its zone, for which a record has no place, and most FTP clients cannot open a data
+    /// connection then: it is told only if there is no other.
+    fn told(&self) -> impl Iterator<Item = IpAddr> {
+        let is_alone = self.addresses.iter().all(needs_zone);
+        self.addresses.iter().filter(move |address| is_alone || !needs_zone(address)).copied()
     }
 
     /// Forgets which addresses were ours before.
@@ -156,7 +166,8 @@ impl<'a> Zone<'a> {
             }
             if matches!(rrset, Pointer(_) | Server(_) | Ipv4 | Ipv6) {
                 more = more.union(self.of_type(Rtype::ANY, [Ipv4, Ipv6]));
-                if self.versions() != [true; 2] {
+                let is_missing = |rrset| self.record(rrset, 0).is_none();
+                if is_missing(Ipv4) || is_missing(Ipv6) {
                     more = more.union([HostTypes]);
                 }
             }
@@ -222,7 +233,7 @@ impl<'a> Zone<'a> {
     }
 
     fn address(&self, nth: usize, is_wanted: fn(&IpAddr) -> bool) -> Option<Data<'a>> {
-        self.addresses.iter().copied().filter(is_wanted).nth(nth).map(Data::from)
+        self.told().filter(is_wanted).nth(nth).map(Data::from)
     }
 
     fn server(&self, service: usize) -> Option<Data<'a>> {
@@ -235,6 +246,11 @@ impl<'a> Zone<'a> {
         let types = records.fold(Types::default(), |types, record| types.with(record.data.rtype()));
         Some(Data::Nsec { name: self.name(owner)?, types })
     }
+}
+
+/// RFC 4007 section 6.
+fn needs_zone(address: &IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 fn append_labels(name: &mut NameBuilder<Array<255>>, labels: &str) -> Option<()> {
