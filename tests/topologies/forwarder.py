@@ -2,9 +2,9 @@
 
     forwarder.py DESCRIPTOR DESCRIPTOR PERCENT SEED
 
-The descriptors are of the devices. In each direction each frame is lost with that probability;
-one that is not lost is sent twice with that probability, and, with the same again, held back for
-some milliseconds, so that those behind it overtake it. SIGTERM ends it, and it tells what it did."""
+The descriptors are of the devices. In each direction each frame is lost with that probability; one
+that is not lost is sent twice with that probability, and, with the same again, held back for some
+milliseconds, so that those behind it overtake it. SIGTERM ends it, and it tells what it did."""
 
 import fcntl
 import heapq

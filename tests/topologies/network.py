@@ -19,6 +19,7 @@ from lab import PASSWORD, USER, Failure, check, run
 
 RUN = Path("/run")
 CLONE_NEWNET = 0x40000000
+START_SECONDS = 30
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -33,7 +34,7 @@ def enter(namespace):
 
 
 class Network:
-    """What is needed to be the place of a `clients.Session`, too: `local` is the clients' directory."""
+    """It is the place of a `clients.Session`, too: `local` is the clients' directory."""
 
     def __init__(self, name, binary):
         self.name = name.replace(" ", "-")
@@ -244,12 +245,13 @@ class Server:
                 self._wait_for(address, port)
 
     def settle(self, neighbor, device):
-        """Until the last address is there, the link-local one, which is probed for a second. Before
-        that, neighbors with such addresses get no answers; with it, neighbors are asked for anew."""
+        """Until the last address is there, the link-local one, which is probed for a second.
+        Before that, neighbors with such addresses get no answers; with it, neighbors are asked
+        for anew."""
         self.wait(neighbor, f"{self.link_local}%{device}")
 
     def _wait_for(self, address, port):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             self.check_alive()
             try:
@@ -258,7 +260,7 @@ class Server:
                 return
             except OSError:
                 time.sleep(0.05)
-        raise Failure(f"the server did not answer at {address}, port {port}, within 10 s")
+        raise Failure(f"no answer at {address}, port {port}, within {START_SECONDS} s")
 
     @property
     def hardware_address(self):

@@ -1,4 +1,4 @@
-"""1. Client and server on one link: both families, two addresses of each, and the link-local one."""
+"""1. Client and server on one link: both families, two addresses of each and the link-local one."""
 
 import socket
 from typing import NamedTuple

@@ -29,7 +29,7 @@ from topology import Case, Skipped
 
 PROGRAMS = ("curl", "ethtool", "ip", "lftp", "nc", "nft", "ping", "tcpdump", "tshark", "unshare")
 AT_ONCE = 3  # topologies; those with bad paths wait most of the time
-SET_UP_SECONDS = 30
+SET_UP_SECONDS = 90
 
 
 def all_topologies():
@@ -133,7 +133,8 @@ def play_topology(number, options):
                 outcome.attempt(Case("captures, read by tshark", None, 120),
                                 check_captures, network.captures)
         for capture in network.captures if options.captures else ():
-            shutil.copy(capture.file, Path(options.captures, f"{topology.name}-{capture.file.name}"))
+            name = f"{topology.name}-{capture.file.name}"
+            shutil.copy(capture.file, Path(options.captures, name))
     finally:
         network.close()
     return Counter(passed=outcome.passed, failed=outcome.failed, skipped=outcome.skipped)
