@@ -9,7 +9,7 @@ use crate::sim::{
     ECHO, MS, Micros, Port, S, SERVER_LINK_LOCAL, SERVER_MAC, SERVER_V4, SERVER_V6, Shape, World,
     cidr, config, memory,
 };
-use crate::told::{assert_told, listen};
+use crate::told::{assert_told, listen, told};
 use crate::wire::{self, Mac, Seen};
 
 pub const OTHER: Mac = EthernetAddress([2, 0, 0, 0, 9, 9]);
@@ -202,10 +202,12 @@ fn a_storm_of_questions_is_answered_in_part() {
     let mut w = World::new(Shape::SMALL);
     raw::introduce(&mut w);
     let arp = wire::arp((RAW_V4, RAW_MAC), (SERVER_V4, Mac::BROADCAST));
-    for question in [wire::probe(SERVER_V4, OTHER), wire::probe6(SERVER_V6, OTHER), arp] {
+    for question in [wire::probe(SERVER_V4, OTHER), wire::probe6(SERVER_V6, OTHER), arp.clone()] {
         listen();
         w.run(10 * S);
+        let is_probe = question != arp;
         assert_eq!(w.exchange(vec![question; 10_000]).len(), 250);
+        assert!(told() <= usize::from(is_probe));
         // A second later somebody else is answered.
         w.run(S);
         let question = wire::arp((RAW_V4, RAW_MAC), (SERVER_V4, Mac::BROADCAST));

@@ -185,13 +185,19 @@ fn of_several_routers_the_first_that_is_on_the_link() {
     Giver { routers: &[10, 0, 0, 1], ..HONEST }.give(&mut w);
     raw::introduce(&mut w);
     let peer = Peer::far([203, 0, 113, 9], 60_001, ECHO);
-    assert_eq!(peer.exchange(&mut w, &[peer.syn()]), []);
+    // Nor is it asked for.
+    assert_eq!(w.exchange([peer.frame(&peer.syn())]), []);
 }
 
 #[test]
 fn without_a_server_the_question_is_asked_ever_more_slowly() {
     let mut w = started(DHCP);
-    let asked: Vec<u64> = hears(&mut w, 600 * S).into_iter().map(|(at, _)| at).collect();
+    let mut asked = Vec::new();
+    for second in 0..600 {
+        asked.extend(hears(&mut w, S).into_iter().map(|(at, _)| at + second * 1000));
+        // Others are answered.
+        Giver { client: OTHER, ..HONEST }.say(&mut w, Type::Offer, 1);
+    }
     let gaps: Vec<u64> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
     // RFC 2131 section 4.1: with up to a second of chance.
     for (gap, least) in gaps.iter().zip([2, 4, 8, 16, 32, 64, 64, 64, 64]) {
@@ -221,7 +227,8 @@ fn a_lease_is_renewed_with_the_server_that_gave_it() {
 fn a_lease_is_rebound_with_any_server() {
     let mut w = leased(DHCP, 120);
     let mut heard = hears(&mut w, 104 * S);
-    assert!(!heard.is_empty() && heard.iter().all(|(_, said)| !said.to_all), "{heard:?}");
+    // RFC 2131 section 4.4.5: each time after half of what is left.
+    assert!(heard.len() >= 4 && heard.iter().all(|(_, said)| !said.to_all), "{heard:?}");
     heard = hears(&mut w, 3 * S);
     let [(_, asks)] = &heard[..] else { panic!("{heard:?}") };
     assert_eq!((asks.kind, asks.to_all, asks.from), (Type::Request, true, SERVER_V4));
@@ -333,6 +340,17 @@ fn a_server_that_says_no_ends_the_lease() {
 }
 
 #[test]
+fn any_server_may_say_no_once_all_are_asked() {
+    let mut w = leased(DHCP, 120);
+    w.run(104 * S);
+    w.sent();
+    let asks = next(&mut w);
+    assert!(asks.to_all);
+    Giver { server: RAW_V4, ..HONEST }.say(&mut w, Type::Nak, asks.transaction);
+    assert!(!has_lease(&w));
+}
+
+#[test]
 fn two_who_disagree_do_not_storm() {
     let mut w = started(DHCP);
     let mut said = 0;
@@ -374,7 +392,13 @@ fn who_lies_is_not_believed() {
     assert_told(&[]);
     // The server itself is.
     HONEST.say(&mut w, Type::Ack, asks.transaction);
-    w.run(100 * S);
+    // The next time, when the first lease would have been for all to answer.
+    w.run(59 * S);
+    w.sent();
+    let asks = next(&mut w);
+    nowhere.say(&mut w, Type::Nak, asks.transaction);
+    assert!(has_lease(&w));
+    w.run(40 * S);
     assert!(has_lease(&w));
 }
 

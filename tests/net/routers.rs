@@ -119,7 +119,24 @@ fn an_advertisement_makes_addresses() {
         assert!(seen.contains(&probe(address)) && seen.contains(&announcement(address)));
     }
     assert_eq!(addresses(&w), [at(1), IpCidr::new(address(2).into(), 128)]);
+    let line = |number, len| format!("INFO address {}/{len} is ours", address(number));
+    assert_told(&[&line(1, 64), &line(2, 128)]);
     assert_eq!(seen.iter().filter(|seen| matches!(seen, Seen::Probe(_))).count(), 2);
+}
+
+#[test]
+fn no_router_has_a_say_in_addresses_of_the_link() {
+    const OURS: Ipv6Address = Ipv6Address::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+    const GIVEN: &[Address] =
+        &[Address::Fixed(IpCidr::new(IpAddress::Ipv6(OURS), 64)), Address::Auto];
+    let mut w = started(GIVEN);
+    w.run(2 * S);
+    // What is given takes the place of the one that is made.
+    assert_eq!(w.server.net.addresses()[0], IpCidr::new(OURS.into(), 64));
+    let this_link = Ipv6Address::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
+    advertise(&mut w, LIFETIME, &[PrefixInformation { prefix: this_link, ..prefix(1, LIFETIME) }]);
+    w.run(5 * S);
+    assert!(!w.server.net.addresses().contains(&IpCidr::new(SERVER_LINK_LOCAL.into(), 64)));
 }
 
 #[test]
@@ -284,4 +301,15 @@ fn a_thousand_prefixes_are_not_taken() {
     assert_eq!(addresses(&w)[0], at(1));
     assert_eq!(count, smoltcp::config::IFACE_MAX_ADDR_COUNT - 2);
     assert!(w.server.net.addresses().contains(&IpCidr::new(SERVER_V4.into(), 24)));
+}
+
+#[test]
+fn prefixes_leave_room_for_an_ipv4_address() {
+    let mut w = started(&[Address::Auto]);
+    w.run(2 * S);
+    let some: Vec<_> = (0..10).map(|number| prefix(number, LIFETIME)).collect();
+    advertise(&mut w, LIFETIME, &some);
+    w.run(30 * S);
+    assert_eq!(w.server.net.addresses().len(), smoltcp::config::IFACE_MAX_ADDR_COUNT);
+    assert!(crate::link_local::chosen(&w).is_some());
 }

@@ -53,3 +53,11 @@ pub fn assert_told(expected: &[&str]) {
     #[cfg(not(feature = "log"))]
     let _ = expected;
 }
+
+/// How many lines were told since the last time.
+pub fn told() -> usize {
+    #[cfg(feature = "log")]
+    return lines::take().len();
+    #[cfg(not(feature = "log"))]
+    0
+}
