@@ -126,8 +126,11 @@ pub(super) struct Addressing<'a> {
     routers: Option<Routers>,
     #[cfg(feature = "ipv6")]
     groups: Groups,
+    #[cfg(feature = "ipv6")]
+    plan: Plan,
     /// When there is something to do.
     due: Option<Instant>,
+    /// Without DHCP nothing is borrowed.
     lent: core::marker::PhantomData<&'a ()>,
 }
 
@@ -166,6 +169,8 @@ impl<'a> Addressing<'a> {
             routers: None,
             #[cfg(feature = "ipv6")]
             groups: Groups::default(),
+            #[cfg(feature = "ipv6")]
+            plan,
             due: Some(now),
             lent: core::marker::PhantomData,
         };
@@ -180,7 +185,7 @@ impl<'a> Addressing<'a> {
             addressing.claim(cidr, Origin::Fixed, now);
         }
         #[cfg(feature = "ipv6")]
-        addressing.begin_ipv6(&plan, now);
+        addressing.begin_ipv6(now);
         Ok(addressing)
     }
 
@@ -332,12 +337,10 @@ impl<'a> Addressing<'a> {
         self.routers.iter_mut().for_each(|routers| routers.expire(now));
     }
 
-    fn claim(&mut self, cidr: IpCidr, origin: Origin, now: Instant) {
-        let own = Own::new(cidr, origin, now, &mut self.random);
-        // The plan has room for it.
-        let _ = self.own.push(own);
-        #[cfg(feature = "ipv6")]
-        self.follow_groups(now);
+    /// Wants an address from now on. The plan has room for it.
+    fn claim(&mut self, cidr: IpCidr, origin: Origin, now: Instant) -> Option<&mut Own> {
+        self.own.push(Own::new(cidr, origin, now, &mut self.random)).ok()?;
+        self.own.last_mut()
     }
 
     // What is sent.

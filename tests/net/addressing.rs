@@ -229,7 +229,7 @@ fn questions_for_others_use_nothing_up() {
 }
 
 /// RFC 3810 section 5.1: a question about groups.
-fn query(response_delay: u16, hop_limit: u8, source: Ipv6Address) -> Vec<u8> {
+pub fn query(response_delay: u16, hop_limit: u8, source: Ipv6Address) -> Vec<u8> {
     let repr = MldRepr::Query {
         max_resp_code: response_delay,
         mcast_addr: Ipv6Address::UNSPECIFIED,
@@ -305,6 +305,8 @@ fn what_cannot_be_is_refused() {
     }
     const BROADCAST: &[Address] = &[fixed(255, 255, 255, 255, 24)];
     assert_eq!(refused(BROADCAST, &[], 1500), ConfigError::NotUnicast);
+    #[cfg(not(feature = "dhcp"))]
+    assert_eq!(refused(&[Address::Dhcp], &[], 1500), ConfigError::NoDhcp);
     const MANY: &[Address] = &[fixed(10, 0, 0, 1, 8); 8];
     assert_eq!(refused(MANY, &[], 1500), ConfigError::TooManyAddresses);
     assert_eq!(refused(FIXED_V6, &[], 1279), ConfigError::SmallMtu);

@@ -2,14 +2,19 @@
 
 use smoltcp::wire::{
     DhcpMessageType as Type, DhcpOption, DhcpPacket, DhcpRepr, IpAddress, IpCidr, Ipv4Address,
+    Ipv6Address, NdiscPrefixInfoFlags, NdiscPrefixInformation,
 };
-use tinyftp::net::{Address, HostName, Route};
+use tinyftp::net::{Address, ConfigError, HostName, Net, Route};
+use tinyftp::time::Instant;
 
-use crate::addressing::{OTHER, announcement, claim, started};
+use crate::addressing::{OTHER, announcement, claim, query, started};
 use crate::calls::tell;
 use crate::link_local::chosen;
 use crate::raw::{self, GATEWAY_MAC, Peer, RAW_MAC, RAW_V4};
-use crate::sim::{ECHO, FTP, GATEWAY_V4, MS, Micros, S, SERVER_MAC, SERVER_V4, Shape, World, cidr};
+use crate::sim::{
+    ECHO, FTP, GATEWAY_V4, MS, Micros, Port, Random, S, SERVER_LINK_LOCAL, SERVER_MAC, SERVER_V4,
+    Shape, World, cidr, config, lend, memory,
+};
 use crate::told::{assert_told, listen};
 use crate::wire::{self, Mac, Message, Seen};
 
@@ -505,4 +510,57 @@ fn a_route_may_lead_through_a_network_that_is_not_known_yet() {
     // The router that the server names is not there.
     let peer = Peer::far([198, 51, 100, 9], 60_002, ECHO);
     assert_eq!(peer.exchange(&mut w, &[peer.syn()]), []);
+}
+
+#[test]
+fn broken_messages_do_no_harm() {
+    let mut w = started(AUTO);
+    let prefix = NdiscPrefixInformation {
+        prefix_len: 64,
+        flags: NdiscPrefixInfoFlags::all(),
+        valid_lifetime: smoltcp::time::Duration::from_secs(1800),
+        preferred_lifetime: smoltcp::time::Duration::from_secs(1800),
+        prefix: Ipv6Address::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 0),
+    };
+    let router = Ipv6Address::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xfe);
+    let asks = next(&mut w);
+    let whole = [
+        wire::probe(SERVER_V4, OTHER),
+        claim(SERVER_V4),
+        wire::probe6(SERVER_LINK_LOCAL, OTHER),
+        claim(SERVER_LINK_LOCAL),
+        wire::advertisement((router, GIVER_MAC), 1800, &[prefix, prefix]),
+        query(1000, 1, router),
+        HONEST.frame(Type::Offer, asks.transaction),
+        HONEST.frame(Type::Ack, asks.transaction),
+        HONEST.frame(Type::Nak, asks.transaction),
+    ];
+    let mut random = Random::new(1);
+    for frame in whole {
+        for len in 0..frame.len() {
+            w.inject([frame[..len].to_vec()]);
+        }
+        for at in 0..frame.len() {
+            for value in [0, 1, 0x7f, 0x80, 0xff, random.next() as u8] {
+                let mut broken = frame.clone();
+                broken[at] = value;
+                // What is behind a checksum counts as well.
+                wire::repair(&mut broken);
+                w.inject([broken]);
+            }
+            w.run(u64::from(random.below(200)) * MS);
+        }
+    }
+    w.run(700 * S);
+    let count = w.server.net.addresses().len();
+    assert!(count <= smoltcp::config::IFACE_MAX_ADDR_COUNT, "{count}");
+}
+
+#[test]
+fn dhcp_needs_room_for_its_socket() {
+    let shape = Shape { addresses: DHCP, routes: &[], ..Shape::SMALL };
+    let mut memory = memory(&shape);
+    memory.sockets = lend(shape.control + shape.data, Default::default);
+    let refused = Net::new(&config(&shape), memory, &mut Port::default(), Instant::ZERO);
+    assert_eq!(refused.err(), Some(ConfigError::Memory));
 }

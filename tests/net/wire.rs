@@ -247,6 +247,32 @@ pub fn behind_router_alert(
     frame
 }
 
+/// Makes the checksums right of a frame that was changed, as far as it can be read.
+#[cfg(feature = "dhcp")]
+pub fn repair(frame: &mut [u8]) {
+    let Ok(mut frame) = EthernetFrame::new_checked(frame) else { return };
+    match frame.ethertype() {
+        EthernetProtocol::Ipv4 => {
+            let Ok(mut packet) = Ipv4Packet::new_checked(frame.payload_mut()) else { return };
+            packet.fill_checksum();
+            let (source, target) = (packet.src_addr().into(), packet.dst_addr().into());
+            if let Ok(mut datagram) = UdpPacket::new_checked(packet.payload_mut()) {
+                datagram.fill_checksum(&source, &target);
+            }
+        }
+        EthernetProtocol::Ipv6 => {
+            let Ok(mut packet) = Ipv6Packet::new_checked(frame.payload_mut()) else { return };
+            let (source, target) = (packet.src_addr(), packet.dst_addr());
+            let skip = if packet.next_header() == IpProtocol::HopByHop { 8 } else { 0 };
+            let Some(message) = packet.payload_mut().get_mut(skip..) else { return };
+            if let Ok(mut message) = Icmpv6Packet::new_checked(message) {
+                message.fill_checksum(&source, &target);
+            }
+        }
+        _ => {}
+    }
+}
+
 pub fn udp(from: (End, Mac), to: (End, Mac), payload: &[u8]) -> Vec<u8> {
     let ((source, target), (source_mac, target_mac)) = ((from.0, to.0), (from.1, to.1));
     let repr = UdpRepr { src_port: source.1, dst_port: target.1 };

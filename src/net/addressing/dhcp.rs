@@ -189,7 +189,7 @@ impl<'a> Dhcp<'a> {
             && let Some(token) = device.transmit(instant(now))
         {
             self.declined = None;
-            send_decline(declined, self.hardware, random, token);
+            broadcast(&declining(declined, self.hardware, random), self.hardware, token);
         }
         let mut outlet = Outlet { device, full: false };
         for _ in 0..MESSAGES_A_TURN {
@@ -332,14 +332,13 @@ fn is_usable(cidr: Ipv4Cidr) -> bool {
         && cidr.broadcast() != Some(address)
 }
 
-/// Tells a server that somebody has the address that it gave us (RFC 2131 table 5).
-fn send_decline(
+/// What tells a server that somebody has the address that it gave us (RFC 2131 table 5).
+fn declining(
     (address, server): (Ipv4Address, Ipv4Address),
     hardware: EthernetAddress,
     random: &mut Secret,
-    token: impl TxToken,
-) {
-    let repr = DhcpRepr {
+) -> DhcpRepr<'static> {
+    DhcpRepr {
         message_type: DhcpMessageType::Decline,
         transaction_id: random.draw() as u32,
         secs: 0,
@@ -361,15 +360,15 @@ fn send_decline(
         renew_duration: None,
         rebind_duration: None,
         additional_options: &[],
-    };
+    }
+}
+
+/// Sends a message to all servers, from nobody.
+fn broadcast(repr: &DhcpRepr<'_>, hardware: EthernetAddress, token: impl TxToken) {
     let (from, to) = (Ipv4Address::UNSPECIFIED, Ipv4Address::BROADCAST);
-    let ip = Ipv4Repr {
-        src_addr: from,
-        dst_addr: to,
-        next_header: IpProtocol::Udp,
-        payload_len: UDP_HEADER_LEN + repr.buffer_len(),
-        hop_limit: 64,
-    };
+    let payload_len = UDP_HEADER_LEN + repr.buffer_len();
+    let next_header = IpProtocol::Udp;
+    let ip = Ipv4Repr { src_addr: from, dst_addr: to, next_header, payload_len, hop_limit: 64 };
     let ethernet = EthernetRepr {
         src_addr: hardware,
         dst_addr: EthernetAddress::BROADCAST,
@@ -377,17 +376,17 @@ fn send_decline(
     };
     let udp = UdpRepr { src_port: DHCP_CLIENT_PORT, dst_port: DHCP_SERVER_PORT };
     let checksums = ChecksumCapabilities::default();
-    token.consume(ETHERNET_HEADER_LEN + ip.buffer_len() + ip.payload_len, |buffer| {
+    token.consume(ETHERNET_HEADER_LEN + ip.buffer_len() + payload_len, |buffer| {
         let mut frame = EthernetFrame::new_unchecked(buffer);
         ethernet.emit(&mut frame);
         let mut packet = Ipv4Packet::new_unchecked(frame.payload_mut());
         ip.emit(&mut packet, &checksums);
-        // Every option is short enough for its length.
-        let write = |payload: &mut [u8]| {
-            let _ = repr.emit(&mut DhcpPacket::new_unchecked(payload));
-        };
         let mut datagram = UdpPacket::new_unchecked(packet.payload_mut());
         let (from, to) = (IpAddress::from(from), IpAddress::from(to));
+        let write = |payload: &mut [u8]| {
+            // Every option is short enough for its length.
+            let _ = repr.emit(&mut DhcpPacket::new_unchecked(payload));
+        };
         udp.emit(&mut datagram, &from, &to, repr.buffer_len(), write, &checksums);
     });
 }

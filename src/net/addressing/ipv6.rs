@@ -7,18 +7,17 @@ use smoltcp::wire::{IpCidr, Ipv6Address, Ipv6Cidr};
 
 use super::claim::{Origin, Own};
 use super::heard::Advertisement;
-use super::plan::Plan;
 use super::slaac::{self, Routers};
 use super::{Addressing, Packet, packet};
 use crate::net::instant;
 use crate::time::{Duration, Instant};
 
 impl Addressing<'_> {
-    pub(super) fn begin_ipv6(&mut self, plan: &Plan, now: Instant) {
-        if plan.routers {
+    pub(super) fn begin_ipv6(&mut self, now: Instant) {
+        if self.plan.routers {
             self.routers = Some(Routers::new(now, &mut self.random));
         }
-        if plan.ipv6_link_local {
+        if self.plan.ipv6_link_local {
             let prefix = Ipv6Address::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
             let address = slaac::with_identifier(prefix, self.hardware);
             self.claim(Ipv6Cidr::new(address, 64).into(), Origin::LinkLocal, now);
@@ -37,7 +36,7 @@ impl Addressing<'_> {
     }
 
     /// RFC 4862 section 5.5.3 d and e.
-    pub(super) fn hear_prefix(&mut self, cidr: IpCidr, valid: Duration, now: Instant) {
+    fn hear_prefix(&mut self, cidr: IpCidr, valid: Duration, now: Instant) {
         if let Some(own) = self.own.iter_mut().find(|own| own.address() == cidr.address()) {
             if let (Origin::Prefix, Some(until)) = (own.origin, own.until) {
                 own.until = Some(slaac::renewed(until, valid, now));
@@ -45,25 +44,18 @@ impl Addressing<'_> {
             return;
         }
         let has_room = self.own.len() + self.awaited() < IFACE_MAX_ADDR_COUNT;
-        if has_room && !valid.is_zero() {
-            self.claim(cidr, Origin::Prefix, now);
-            self.own.iter_mut().last().into_iter().for_each(|own| own.until = Some(now + valid));
+        if has_room
+            && !valid.is_zero()
+            && let Some(own) = self.claim(cidr, Origin::Prefix, now)
+        {
+            own.until = Some(now + valid);
         }
     }
 
     /// Addresses for which there must be room, although they are not here.
-    pub(super) fn awaited(&self) -> usize {
-        #[cfg(feature = "ipv4")]
-        {
-            #[cfg(feature = "dhcp")]
-            let wants_one = self.link_local.is_some() || self.dhcp.is_some();
-            #[cfg(not(feature = "dhcp"))]
-            let wants_one = self.link_local.is_some();
-            let has_one = self.own.iter().any(|own| own.is_v4() && own.origin != Origin::Fixed);
-            usize::from(wants_one && !has_one)
-        }
-        #[cfg(not(feature = "ipv4"))]
-        0
+    fn awaited(&self) -> usize {
+        let has_one = self.own.iter().any(|own| own.is_v4() && own.origin != Origin::Fixed);
+        usize::from(self.plan.has_ipv4() && !has_one)
     }
 
     /// What is asked and told with whatever address there is. Groups come first: a question to
@@ -73,7 +65,8 @@ impl Addressing<'_> {
         device: &mut D,
         now: Instant,
     ) -> Option<()> {
-        self.follow_groups(now);
+        let ours = self.own.iter().filter(|own| own.is_ours());
+        self.groups.follow(ours.filter_map(Own::ipv6), now);
         let source = self.own.iter().filter(|own| own.is_usable()).find_map(Own::ipv6_link_local);
         if self.groups.due().is_some_and(|due| due <= now) {
             let token = device.transmit(instant(now))?;
@@ -88,10 +81,5 @@ impl Addressing<'_> {
             Packet::RouterSolicit { source }.send(self.hardware, token);
         }
         Some(())
-    }
-
-    pub(super) fn follow_groups(&mut self, now: Instant) {
-        let ours = self.own.iter().filter(|own| own.is_ours());
-        self.groups.follow(ours.filter_map(Own::ipv6), now);
     }
 }

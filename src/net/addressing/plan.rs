@@ -12,7 +12,7 @@ use crate::net::{Config, ConfigError};
 const IPV6_MIN_MTU: usize = 1280;
 
 /// What a configuration comes to.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// A DHCP server is asked.
     pub dhcp: bool,
@@ -50,7 +50,8 @@ impl Plan {
         Ok(plan)
     }
 
-    fn has_ipv4(&self) -> bool {
+    /// Whether there is to be an IPv4 address that is not told beforehand.
+    pub fn has_ipv4(&self) -> bool {
         self.dhcp || self.link_local
     }
 
