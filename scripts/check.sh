@@ -55,7 +55,8 @@ cargo fmt --check --manifest-path fuzz/Cargo.toml
 
 for features in "" "--no-default-features" "--no-default-features --features ipv4" \
     "--no-default-features --features ipv4,dhcp" "--no-default-features --features ipv6" \
-    "--no-default-features --features ipv4,ipv6,log"; do
+    "--no-default-features --features mdns" \
+    "--no-default-features --features ipv4,ipv6,dhcp,mdns,log"; do
     step "cargo clippy $features"
     # shellcheck disable=SC2086
     cargo clippy --all-targets $features -- -D warnings

@@ -109,7 +109,7 @@ share_fetched
 fetch_clients
 unpack_daemons
 cargo build --release
-cargo build --example suppaftp_driver
+cargo build --examples
 cargo test
 cargo test --no-default-features
 cargo test --no-default-features --features ipv4,ipv6

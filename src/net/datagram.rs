@@ -46,7 +46,7 @@ impl Net<'_> {
         let ours = message.to_us && self.iface.has_ip_addr(local.addr);
         let service = services.iter_mut().find_map(|binding| binding.datagrams(local));
         match service {
-            Some(service) if ours || self.is_in_group(service, &message) => {
+            Some(service) if self.is_for(service, &message, ours) => {
                 self.answer_datagram(message, service, token, now);
             }
             // Port unreachable (RFC 1122 section 4.1.3.1, RFC 4443 section 3.1).
@@ -63,12 +63,13 @@ impl Net<'_> {
             && !self.iface.ip_addrs().iter().any(is_ours)
     }
 
-    /// Whether a datagram to many is for this service: it comes from this link (RFC 6762 section
-    /// 11), and to a group that the service wants.
-    fn is_in_group(&self, service: &dyn DatagramService, message: &Message<'_>) -> bool {
+    /// Whether a service wants a datagram: what is to us, or to one of its groups. One with
+    /// groups is for this link alone (RFC 6762 sections 5.5 and 11).
+    fn is_for(&self, service: &dyn DatagramService, message: &Message<'_>, ours: bool) -> bool {
         let Tuple { local, remote } = message.tuple;
+        let groups = service.groups();
         let on_link = self.iface.ip_addrs().iter().any(|cidr| cidr.contains_addr(&remote.addr));
-        on_link && service.groups().contains(&local.addr.into())
+        (groups.is_empty() || on_link) && (ours || groups.contains(&local.addr.into()))
     }
 
     fn answer_datagram(

@@ -193,8 +193,10 @@ fn services_that_listen_to_groups() {
     }
     // From another link, whatever its hop limit says.
     let far = (Ipv4Address::new(203, 0, 113, 9).into(), PORT);
-    let frame = udp((far, GATEWAY_MAC), ((IpAddress::from(v4), BEACON), GROUP_V4_MAC), b"hello");
-    assert_eq!(w.exchange([frame]), []);
+    for to in [(v4.into(), GROUP_V4_MAC), (SERVER_V4.into(), SERVER_MAC)] {
+        let frame = udp((far, GATEWAY_MAC), ((to.0, BEACON), to.1), b"hello");
+        assert_eq!(w.exchange([frame]), []);
+    }
     assert_eq!(w.server.services.beacon.heard, []);
     w.finish();
 }

@@ -77,12 +77,13 @@ class Daemon:
 
 class Dnsmasq(Daemon):
     """A DHCP server. Leases have two minutes, the least that it gives; they are to be renewed
-    after 3 s, and of any server after 6 s."""
+    after 3 s, and of any server after 6 s. With records it is a DNS server, too."""
 
-    def __init__(self, host, device, *settings):
+    def __init__(self, host, device, *settings, records=()):
         super().__init__(host, "dnsmasq")
         self.settings = [
-            "port=0", f"interface={device}", "bind-interfaces", "user=root", "pid-file=",
+            f"port={53 if records else 0}", "no-resolv", "no-hosts", *records,
+            f"interface={device}", "bind-interfaces", "user=root", "pid-file=",
             "log-facility=-", "no-ping", "dhcp-authoritative",
             "dhcp-option=option:T1,3", "dhcp-option=option:T2,6", *settings,
         ]

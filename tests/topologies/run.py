@@ -34,6 +34,7 @@ SET_UP_SECONDS = 90
 
 def all_topologies():
     import bridged
+    import caller
     import conflict
     import dhcp
     import lossy
@@ -43,7 +44,7 @@ def all_topologies():
     import ra
     import routed
     import spoilt
-    for module in (lossy, dhcp, ra, conflict, names, spoilt, onlink, routed, nat, bridged):
+    for module in (lossy, dhcp, caller, ra, conflict, names, spoilt, onlink, routed, nat, bridged):
         yield from module.TOPOLOGIES
 
 
