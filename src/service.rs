@@ -134,11 +134,14 @@ pub enum Action {
 pub trait DatagramService {
     /// Answers a datagram: writes the answer to `reply`, and says how long it is.
     ///
-    /// The answer goes back to where the datagram came from, with one exception: what comes
-    /// from a port below 1024 is not answered.
+    /// The answer goes back to where the datagram came from. What comes from a port below 1024
+    /// is not answered, and answers longer than their questions are limited to a number a
+    /// second.
     fn answer(&mut self, datagram: &Datagram<'_>, reply: &mut [u8], now: Instant) -> Option<usize>;
 
-    /// The multicast groups whose datagrams it wants, besides those to our own addresses.
+    /// The multicast groups whose datagrams it wants, besides those to our own addresses. With
+    /// groups, it hears nobody but the neighbors on this link. Routers and switches are told of
+    /// IPv6 groups only: those of IPv4 should be of the link, 224.0.0.0/24.
     fn groups(&self) -> &[IpAddr] {
         &[]
     }

@@ -43,7 +43,7 @@ pub struct Options {
     #[arg(long = "route", value_name = "CIDR=IP", value_parser = network::route)]
     pub routes: Vec<Route>,
 
-    /// Own hardware address [default: made of the first address]
+    /// Own hardware address [default: one for this device of this machine]
     #[arg(long, value_name = "MAC", value_parser = network::hardware)]
     hardware: Option<EthernetAddress>,
 
@@ -183,7 +183,7 @@ impl Options {
 
     /// Ours on the network.
     pub fn hardware_address(&self) -> EthernetAddress {
-        self.hardware.unwrap_or_else(|| network::hardware_address(&self.addresses, &self.tap))
+        self.hardware.unwrap_or_else(|| network::hardware_address(&self.tap))
     }
 
     /// What can be said only when all options are there.

@@ -169,29 +169,18 @@ fn network_of(cidr: IpCidr) -> IpCidr {
     }
 }
 
-/// A locally administered address, the same at every start, so that neighbors and DHCP servers
-/// know us again: made of our first IP address if one is given, and else of where we are.
-pub fn hardware_address(addresses: &[Address], tap: &str) -> EthernetAddress {
-    let tail = match addresses.iter().find_map(fixed) {
-        Some(IpCidr::Ipv4(cidr)) => cidr.address().octets(),
-        Some(IpCidr::Ipv6(cidr)) => {
-            let octets = cidr.address().octets();
-            [octets[12], octets[13], octets[14], octets[15]]
-        }
-        None => return of_this_place(tap),
-    };
-    let [a, b, c, d] = tail;
-    EthernetAddress([0x02, 0x00, a, b, c, d])
-}
-
-/// A hardware address for this TAP device of this network namespace of this machine.
-fn of_this_place(tap: &str) -> EthernetAddress {
-    let machine = fs::read("/etc/machine-id").unwrap_or_default();
+/// A locally administered address for this TAP device of this network namespace of this machine:
+/// the same at every start, so that neighbors and DHCP servers know us again, and another's for
+/// another server, whatever addresses both have.
+pub fn hardware_address(tap: &str) -> EthernetAddress {
+    // A machine without an identity has one until it is started anew.
+    let places = ["/etc/machine-id", "/proc/sys/kernel/random/boot_id"];
+    let machine = places.iter().filter_map(|place| fs::read(place).ok()).find(|id| id.len() > 16);
     let namespace = fs::metadata("/proc/self/ns/net").map_or(0, |namespace| namespace.ino());
     // The identity of the machine is nobody else's business (machine-id(5)): a hash hides it.
     let digest = Sha256::new()
         .chain_update("tinyftp hardware address")
-        .chain_update(machine)
+        .chain_update(machine.unwrap_or_default())
         .chain_update(namespace.to_be_bytes())
         .chain_update(tap)
         .finalize();
@@ -310,15 +299,9 @@ mod tests {
         for bad in ["", "x", "02:00:c0:a8:45", "01:00:5e:00:00:01", "00:00:00:00:00:00"] {
             assert!(hardware(bad).unwrap_err().contains("such as 02:00:c0:a8:45:01"), "{bad}");
         }
-        let made = |addresses: &[&str], tap| {
-            let addresses: Vec<_> = addresses.iter().map(|text| own(text)).collect();
-            hardware_address(&addresses, tap)
-        };
-        assert_eq!(made(&["dhcp", "192.168.69.1/24"], "tap0"), address);
-        assert_eq!(made(&["fd00::1:2/64"], "tap0").to_string(), "02-00-00-01-00-02");
-        let address = made(&["dhcp"], "tap0");
-        assert!(address.is_unicast() && address.is_local());
-        assert_eq!(address, made(&["auto"], "tap0"));
-        assert_ne!(address, made(&["dhcp"], "tap1"));
+        let made = hardware_address("tap0");
+        assert!(made.is_unicast() && made.is_local());
+        assert_eq!(made, hardware_address("tap0"));
+        assert_ne!(made, hardware_address("tap1"));
     }
 }

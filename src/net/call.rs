@@ -8,12 +8,14 @@ use smoltcp::wire::{IpCidr, IpEndpoint};
 
 use super::index::Tuple;
 use super::slots::{Kind, Role};
-use super::{Binding, HANDSHAKE, Net, endpoint, service_at, socket_address};
+use super::{Binding, Net, endpoint, service_at, socket_address};
 use crate::service::DataError;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// The dynamic ports (RFC 6335 section 6).
 const DYNAMIC_PORTS: core::ops::RangeInclusive<u16> = 49_152..=65_535;
+/// How long a peer may take to answer: time for two retransmissions.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a port is drawn before there is taken to be none.
 const DRAWS: u32 = 64;
 
@@ -28,7 +30,7 @@ impl Net<'_> {
         let tuple = self.choose_ends(remote)?;
         let at = self.take(Kind::Control).ok_or(DataError::NoSlot)?;
         self.dial(at, Role::Calling { service: row }, tuple, now)?;
-        self.slots[usize::from(at)].socket_mut().set_timeout(Some(HANDSHAKE.into()));
+        self.slots[usize::from(at)].socket_mut().set_timeout(Some(PATIENCE.into()));
         self.mark(at);
         Ok(())
     }

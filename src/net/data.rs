@@ -11,6 +11,9 @@ use super::{LINGER, Net, endpoint};
 use crate::service::DataError;
 use crate::time::Instant;
 
+/// Ports that are looked at for one that is not in TIME-WAIT.
+const FRESH_TRIES: usize = 64;
+
 impl<'a> Net<'a> {
     /// Expects a data connection from the peer of `owner`, in place of the one that it has.
     pub(super) fn listen(&mut self, owner: u16, session: &mut Session, now: Instant) {
@@ -45,6 +48,7 @@ impl<'a> Net<'a> {
         // With every port of a small range in TIME-WAIT, one of them has to do: a request with
         // the very same ports ends the old connection (RFC 6191).
         ports()
+            .take(FRESH_TRIES)
             .find(|tuple| is_free(tuple) && !self.was_used(tuple))
             .or_else(|| ports().find(is_free))
             .ok_or(DataError::NoPort)

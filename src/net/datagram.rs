@@ -12,7 +12,7 @@ use smoltcp::wire::{
 
 use super::frame::Message;
 use super::index::Tuple;
-use super::{Binding, Net, Protocol, endpoint, instant, socket_address};
+use super::{Binding, Net, Protocol, RETRY, endpoint, instant, socket_address};
 use crate::service::{Datagram, DatagramService, Emission};
 use crate::time::Instant;
 
@@ -63,13 +63,17 @@ impl Net<'_> {
             && !self.iface.ip_addrs().iter().any(is_ours)
     }
 
-    /// Whether a service wants a datagram: what is to us, or to one of its groups. One with
-    /// groups is for this link alone (RFC 6762 sections 5.5 and 11).
+    /// Whether a service wants a datagram: what is sent to one of its groups, or to us. One that
+    /// has groups is for this link alone; what comes to a group of the link is from the link,
+    /// whatever its source says, and what comes to us has to be from one of our networks
+    /// (RFC 6762 sections 5.5 and 11).
     fn is_for(&self, service: &dyn DatagramService, message: &Message<'_>, ours: bool) -> bool {
         let Tuple { local, remote } = message.tuple;
-        let groups = service.groups();
-        let on_link = self.iface.ip_addrs().iter().any(|cidr| cidr.contains_addr(&remote.addr));
-        (groups.is_empty() || on_link) && (ours || groups.contains(&local.addr.into()))
+        if !ours {
+            return !message.to_us && service.groups().contains(&local.addr.into());
+        }
+        let is_near = |cidr: &IpCidr| cidr.contains_addr(&remote.addr);
+        service.groups().is_empty() || self.iface.ip_addrs().iter().any(is_near)
     }
 
     fn answer_datagram(
@@ -90,12 +94,13 @@ impl Net<'_> {
         let len = service.answer(&datagram, reply, now);
         // What it has heard may make it want to say something.
         self.emission = Some(now);
-        let text = len.and_then(|len| self.message.get(..len));
+        // Whoever forges the peer's address gains nothing by it, or not for long.
+        let amplifies = len.is_some_and(|len| len > message.payload.len());
+        let is_allowed = remote.port >= FIRST_ANSWERED_PORT && (!amplifies || self.may_answer(now));
+        let text = len.filter(|_| is_allowed).and_then(|len| self.message.get(..len));
         let source =
             if local.addr.is_unicast() { Some(local.addr) } else { self.source_for(remote.addr) };
-        if let (Some(text), Some(source)) = (text, source)
-            && remote.port >= FIRST_ANSWERED_PORT
-        {
+        if let (Some(text), Some(source)) = (text, source) {
             let outgoing = Outgoing {
                 hardware: message.hardware,
                 source: IpEndpoint::new(source, local.port),
@@ -137,10 +142,10 @@ impl Net<'_> {
         now: Instant,
     ) -> Option<Instant> {
         for _ in 0..MESSAGES_A_TURN {
+            let Some(token) = device.transmit(instant(now)) else { return Some(now + RETRY) };
             // What fits the longest of all headers fits any.
             let room = self.room_behind(IPV6_HEADER_LEN);
-            let message = self.message.get_mut(..room)?;
-            let (to, len) = match service.poll(addresses, message, now) {
+            let (to, len) = match service.poll(addresses, self.message.get_mut(..room)?, now) {
                 Emission::Wait(until) => return until,
                 Emission::Send { to, len } => (to, len),
             };
@@ -148,14 +153,13 @@ impl Net<'_> {
             let Some(source) = self.source_for(destination.addr) else { continue };
             let source = IpEndpoint::new(source, port);
             let Some(text) = self.message.get(..len.min(room)) else { continue };
-            let Some(hardware) = group_hardware(to.ip()) else {
-                self.outbox.put((source, destination), text, now);
-                continue;
-            };
-            if let Some(token) = device.transmit(instant(now)) {
-                let hop_limit = hop_limit(service, destination);
-                let outgoing = Outgoing { hardware, source, destination, hop_limit };
-                self.send_datagram(&outgoing, text, token);
+            match group_hardware(to.ip()) {
+                Some(hardware) => {
+                    let hop_limit = hop_limit(service, destination);
+                    let outgoing = Outgoing { hardware, source, destination, hop_limit };
+                    self.send_datagram(&outgoing, text, token);
+                }
+                None => self.outbox.put((source, destination), text, now),
             }
         }
         Some(now)

@@ -83,14 +83,18 @@ pub(super) fn read(frame: &[u8], hardware: EthernetAddress) -> Frame<'_> {
         return Frame::Useless;
     }
     let payload = &frame.into_inner()[EthernetFrame::<&[u8]>::header_len()..];
-    match ethertype {
+    let frame = match ethertype {
         EthernetProtocol::Arp if cfg!(feature = "ipv4") => Frame::Neighbor,
         #[cfg(feature = "ipv4")]
         EthernetProtocol::Ipv4 => read_ipv4(payload, envelope),
         #[cfg(feature = "ipv6")]
         EthernetProtocol::Ipv6 => read_ipv6(payload, envelope),
         _ => Frame::Useless,
-    }
+    };
+    // Nobody sends from the address of a group, or from ours: the answer would go to all, or
+    // nowhere. Whoever claims our IP addresses is heard, whatever he says of himself.
+    let is_forged = !envelope.source.is_unicast() || envelope.source == hardware;
+    if is_forged && frame != Frame::Neighbor { Frame::Useless } else { frame }
 }
 
 #[cfg(feature = "ipv4")]

@@ -77,8 +77,9 @@ pub use timers::Timer;
 const FRAMES_A_TURN: usize = 64;
 /// Half-open connections to services at most; beyond it the oldest goes.
 const HALF_OPEN_MAX: usize = 128;
-/// How long a handshake may take: time for two retransmissions.
-const HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long a handshake may take: time for four retransmissions, which a bad path needs. How many
+/// there may be at once is limited by their number.
+const HANDSHAKE: Duration = Duration::from_secs(20);
 /// How long a connection may take to close: RFC 9293 sets no limit, and a peer that is gone
 /// never closes.
 const LINGER: Duration = Duration::from_secs(30);

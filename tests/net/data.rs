@@ -146,7 +146,7 @@ fn a_handshake_that_is_never_completed_may_be_tried_again() {
     let port = client.pasv(&mut w);
     let mut peer = Peer::beside(&w, host, 60_001, port);
     peer.request(&mut w);
-    w.run(6 * S);
+    w.run(21 * S);
     assert_eq!(peer.sent_to_me(&mut w).last().unwrap().flags(), "RST|ACK");
     let data = w.connect(host, SERVER_V4.into(), port);
     client.say(&mut w, "STOR file", "150");

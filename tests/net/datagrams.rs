@@ -129,6 +129,10 @@ fn what_is_not_answered() {
     for (what, frame) in silent {
         assert_eq!(w.exchange([frame]), [], "{what}");
     }
+    for mac in [Mac::BROADCAST, GROUP_V4_MAC, SERVER_MAC] {
+        let frame = udp(((other, PORT), mac), ((own4, ECHO), SERVER_MAC), b"x");
+        assert_eq!(w.exchange([frame]), [], "nobody sends from {mac}");
+    }
     let mut damaged = question((other, PORT), ECHO, b"x");
     *damaged.last_mut().unwrap() ^= 1;
     assert_eq!(w.exchange([damaged]), [], "a wrong checksum");
@@ -146,6 +150,19 @@ fn a_datagram_without_a_checksum() {
     let mut bare = question(me, ECHO, b"x");
     bare[14 + 20 + 6..][..2].fill(0);
     assert_eq!(w.exchange([bare]), [answer(me, ECHO, b"x")]);
+    w.finish();
+}
+
+#[test]
+fn answers_that_are_longer_than_their_questions_are_limited() {
+    let mut w = world();
+    let me = (RAW_V4.into(), PORT);
+    let answers =
+        |w: &mut World, port, text: &[u8]| w.exchange(vec![question(me, port, text); 10_000]).len();
+    assert_eq!(answers(&mut w, DAYTIME, b""), 250);
+    // Who gets no more than he sent gains nothing by the name of another.
+    assert_eq!(answers(&mut w, DAYTIME, &[b'x'; 50]), 10_000);
+    assert_eq!(answers(&mut w, ECHO, b"x"), 10_000);
     w.finish();
 }
 
@@ -191,12 +208,14 @@ fn services_that_listen_to_groups() {
             Some((SocketAddr::new(group, BEACON), b"hello".to_vec()))
         );
     }
-    // From another link, whatever its hop limit says.
-    let far = (Ipv4Address::new(203, 0, 113, 9).into(), PORT);
-    for to in [(v4.into(), GROUP_V4_MAC), (SERVER_V4.into(), SERVER_MAC)] {
-        let frame = udp((far, GATEWAY_MAC), ((to.0, BEACON), to.1), b"hello");
-        assert_eq!(w.exchange([frame]), []);
-    }
+    // A neighbor may be of a network that we know nothing of; it comes through no router.
+    let neighbor = (Ipv4Address::new(169, 254, 7, 7).into(), PORT);
+    let frame = |to, mac| udp((neighbor, RAW_MAC), ((IpAddress::from(to), BEACON), mac), b"hello");
+    assert_eq!(w.exchange([frame(v4, GROUP_V4_MAC)]).len(), 1);
+    w.server.services.beacon.heard.clear();
+    // Who knows our address may be anywhere, and whoever he says that he is.
+    assert_eq!(w.exchange([frame(SERVER_V4.into(), SERVER_MAC)]), []);
+    assert_eq!(w.exchange([frame(v4, SERVER_MAC)]), []);
     assert_eq!(w.server.services.beacon.heard, []);
     w.finish();
 }
@@ -232,9 +251,13 @@ fn services_that_speak_when_it_is_time() {
             said(v6, SERVER_LINK_LOCAL.into(), GROUP_V6_MAC, b"to six"),
         ]
     );
-    // And when the server stops.
+    // And when the server stops, as soon as there is room for it.
+    w.server.port.room = Some(0);
     w.server.shutdown(w.now);
-    w.settle();
+    w.run(10 * MS);
+    assert_eq!(w.sent(), []);
+    w.server.port.room = None;
+    w.run(10 * MS);
     assert_eq!(
         w.sent(),
         [

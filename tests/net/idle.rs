@@ -181,10 +181,11 @@ fn a_neighbor_that_does_not_answer_is_asked_again_but_not_often() {
     let peer = Peer::new(60_001, ECHO);
     assert_eq!(w.exchange([peer.frame(&peer.syn())]), [Seen::ArpRequest(RAW_V4)]);
     let before = w.server.turns;
-    w.run(20 * S);
+    w.run(60 * S);
     let asked = w.sent();
-    assert!((2..=6).contains(&asked.len()), "{asked:?}");
-    assert!(w.server.turns - before < 20);
+    // Once a second, as long as a handshake may take.
+    assert!((10..=20).contains(&asked.len()), "{asked:?}");
+    assert!(w.server.turns - before < 50);
     assert_eq!(w.server.net.free_slots().0, 4);
     w.finish();
 }

@@ -91,9 +91,9 @@ fn a_handshake_that_is_not_completed_ends() {
     let mut peer = Peer::new(60_001, ECHO);
     peer.request(&mut w);
     assert_eq!(w.server.net.free_slots().0, 3);
-    w.run(4_900 * MS);
+    w.run(19_900 * MS);
     let again = peer.sent_to_me(&mut w);
-    assert!((1..=3).contains(&again.len()), "{again:?}");
+    assert!((3..=5).contains(&again.len()), "{again:?}");
     assert!(again.iter().all(|segment| segment.flags() == "SYN|ACK"), "{again:?}");
     w.run(200 * MS);
     assert_eq!(w.server.net.free_slots().0, 4);
