@@ -27,6 +27,8 @@ mod idle;
 mod isn;
 #[path = "net/link_local.rs"]
 mod link_local;
+#[path = "net/neighbors.rs"]
+mod neighbors;
 #[path = "net/overshoot.rs"]
 mod overshoot;
 #[path = "net/pools.rs"]

@@ -1,6 +1,6 @@
 //! A frame finds its slot, or the service that its port belongs to.
 
-use smoltcp::iface::{Interface, SocketSet};
+use smoltcp::iface::Interface;
 use smoltcp::phy::{Device, RxToken, TxToken};
 use smoltcp::socket::tcp::State;
 
@@ -68,12 +68,7 @@ impl Net<'_> {
             Frame::Neighbor => match self.addressing.receive(frame, now) {
                 Outcome::Done => {}
                 Outcome::Answer(packet) => packet.send(self.hardware, answer),
-                Outcome::Pass => {
-                    self.answer_frame(frame, answer, now);
-                    while let Some(slot) = self.neighborless.pop() {
-                        self.mark(slot);
-                    }
-                }
+                Outcome::Pass => self.meet(frame, answer, now),
             },
             #[cfg(feature = "ipv6")]
             Frame::Listeners => drop(self.addressing.receive(frame, now)),
@@ -85,13 +80,6 @@ impl Net<'_> {
         let granted = self.answers.available(now) > 0;
         self.answers.take(granted.into());
         granted
-    }
-
-    /// Gives smoltcp a frame that belongs to no socket: it answers ARP, ping and closed ports.
-    pub(super) fn answer_frame(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
-        let mut device = OneFrame::new(frame, answer, &self.capabilities);
-        let mut nobody = SocketSet::new(&mut [][..]);
-        self.iface.poll_ingress_single(instant(now), &mut device, &mut nobody);
     }
 
     /// Brings a segment to the slot of its connection, or to the service of its port.
@@ -248,10 +236,7 @@ impl Net<'_> {
         config.random_seed = interface_seed(isn);
         let mut device = OneFrame::none(&self.capabilities);
         let mut iface = Interface::new(config, &mut device, instant(now));
-        iface.update_ip_addrs(|addresses| {
-            // Both have the same capacity.
-            let _ = addresses.extend_from_slice(self.iface.ip_addrs());
-        });
+        self.share_addresses(&mut iface);
         iface
     }
 

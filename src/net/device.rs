@@ -1,7 +1,10 @@
 //! Devices that stand between smoltcp and the real one: one frame in, or frames out only.
 
+use core::cell::Cell;
+
 use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
 use smoltcp::time::Instant;
+use smoltcp::wire::{ETHERNET_HEADER_LEN, EthernetFrame, EthernetRepr};
 
 /// A device that has received one frame, and may send one in answer.
 pub(super) struct OneFrame<'f, T> {
@@ -65,10 +68,43 @@ impl RxToken for Received<'_> {
     }
 }
 
-/// A device that only sends, and remembers when it could not.
+/// A token for a packet, which goes into a frame that is addressed already.
+pub(super) struct Framed<T> {
+    pub token: T,
+    pub header: EthernetRepr,
+}
+
+impl<T: TxToken> TxToken for Framed<T> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        self.token.consume(ETHERNET_HEADER_LEN + len, |buffer| {
+            let mut frame = EthernetFrame::new_unchecked(buffer);
+            self.header.emit(&mut frame);
+            f(frame.payload_mut())
+        })
+    }
+}
+
+/// A device that only sends, and remembers how that went.
 pub(super) struct Outlet<'d, D: ?Sized> {
-    pub device: &'d mut D,
-    pub full: bool,
+    device: &'d mut D,
+    /// Whether there was no room for a frame.
+    full: bool,
+    /// Whether something was sent.
+    used: Cell<bool>,
+}
+
+impl<'d, D: ?Sized> Outlet<'d, D> {
+    pub fn new(device: &'d mut D) -> Self {
+        Self { device, full: false, used: Cell::new(false) }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    pub fn is_used(&self) -> bool {
+        self.used.get()
+    }
 }
 
 impl<D: Device + ?Sized> Device for Outlet<'_, D> {
@@ -77,21 +113,39 @@ impl<D: Device + ?Sized> Device for Outlet<'_, D> {
     where
         Self: 'd;
     type TxToken<'d>
-        = D::TxToken<'d>
+        = Noted<'d, D::TxToken<'d>>
     where
         Self: 'd;
 
-    fn receive(&mut self, _: Instant) -> Option<(D::RxToken<'_>, D::TxToken<'_>)> {
+    fn receive(&mut self, _: Instant) -> Option<(D::RxToken<'_>, Noted<'_, D::TxToken<'_>>)> {
         None
     }
 
-    fn transmit(&mut self, now: Instant) -> Option<D::TxToken<'_>> {
-        let token = self.device.transmit(now);
-        self.full |= token.is_none();
-        token
+    fn transmit(&mut self, now: Instant) -> Option<Noted<'_, D::TxToken<'_>>> {
+        let Self { device, full, used } = self;
+        let token = device.transmit(now);
+        *full |= token.is_none();
+        token.map(|token| Noted { token, used })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
         self.device.capabilities()
+    }
+}
+
+/// A token of an [`Outlet`].
+pub(super) struct Noted<'o, T> {
+    token: T,
+    used: &'o Cell<bool>,
+}
+
+impl<T: TxToken> TxToken for Noted<'_, T> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        self.used.set(true);
+        self.token.consume(len, f)
+    }
+
+    fn set_meta(&mut self, meta: smoltcp::phy::PacketMeta) {
+        self.token.set_meta(meta);
     }
 }

@@ -24,6 +24,7 @@
 //! | `data` | data connections |
 //! | `call` | connections that we open for a service |
 //! | `datagram`, `outbox` | UDP |
+//! | `neighbors` | where on the link a peer is |
 //! | `connections` | what `netstat` shows |
 //! | `frame` | what the demultiplexer reads of a frame |
 //! | `slots`, `index`, `timers`, `secret` | what they say |
@@ -40,6 +41,7 @@ mod demux;
 mod device;
 mod frame;
 mod index;
+mod neighbors;
 mod outbox;
 mod secret;
 mod serve;
@@ -95,8 +97,12 @@ const UNSPECIFIED: IpAddress = IpAddress::Ipv6(core::net::Ipv6Addr::UNSPECIFIED)
 /// When something is looked at again that waits for more than the network, or that smoltcp
 /// calls due and that yet has sent nothing.
 const RETRY: Duration = Duration::from_millis(1);
+/// Questions for neighbors a second, besides smoltcp's one.
+const QUESTIONS_A_SECOND: u64 = 100;
+/// As many of them may be asked at once.
+const QUESTIONS_AT_ONCE: u64 = 32;
 /// Slots that are woken when a neighbor becomes known; the others look again after a second.
-const NEIGHBOR_WAITERS: usize = 16;
+const NEIGHBOR_WAITERS: usize = 32;
 
 /// Who we are on the network.
 #[derive(Clone, Debug)]
@@ -300,6 +306,8 @@ pub struct Net<'a> {
     half_open: Pool,
     /// Slots that wait to learn the hardware address of a neighbor.
     neighborless: heapless::Vec<u16, NEIGHBOR_WAITERS>,
+    /// Questions for neighbors that may be asked.
+    questions: Budget,
     /// RST and ICMP answers that may be sent.
     answers: Budget,
     accepting: bool,
@@ -352,6 +360,7 @@ impl<'a> Net<'a> {
             ended: Pools::new(),
             half_open: Pool::new(),
             neighborless: heapless::Vec::new(),
+            questions: Budget::new(QUESTIONS_A_SECOND, QUESTIONS_AT_ONCE),
             answers: Budget::new(ANSWERS_A_SECOND, ANSWERS_AT_ONCE),
             accepting: true,
             grouped: false,

@@ -209,29 +209,28 @@ impl<'a> Net<'a> {
 
     /// Sends what a slot has to send, but no more than its share of a turn.
     pub(super) fn send<D: Device + ?Sized>(&mut self, at: u16, device: &mut D, now: Instant) {
-        let (slot, now) = (&mut self.slots[usize::from(at)], instant(now));
+        let (slot, stack_now) = (&mut self.slots[usize::from(at)], instant(now));
         if core::mem::take(&mut slot.challenge) {
-            // RFC 5961 section 3.2. Switching keep-alive on and off makes smoltcp send one,
-            // which is what a challenge ACK is: an ACK of what is expected next. With data in flight it sends
-            // none, but then the data is asking already.
+            // RFC 5961 section 3.2. Switching keep-alive on and off makes smoltcp send one, which
+            // is what a challenge ACK is: an ACK of what is expected next. With data in flight it
+            // sends none, but then the data is asking already.
             slot.socket_mut().set_keep_alive(Some(SmoltcpDuration::from_secs(1)));
             slot.socket_mut().set_keep_alive(None);
         }
-        let due = self.iface.poll_at(now, &slot.sockets).is_some_and(|due| due <= now);
-        let mut outlet = Outlet { device, full: false };
+        let due = self.iface.poll_at(stack_now, &slot.sockets).is_some_and(|due| due <= stack_now);
+        let mut outlet = Outlet::new(device);
         for turn in 0..FRAMES_A_SLOT {
             let before = slot.state();
-            let result = self.iface.poll_egress(now, &mut outlet, &mut slot.sockets);
+            let result = self.iface.poll_egress(stack_now, &mut outlet, &mut slot.sockets);
             slot.follow(before, false);
             if result == PollResult::SocketStateChanged {
                 continue;
             }
-            if turn == 0 && due && !outlet.full && !self.neighborless.contains(&at) {
-                // The neighbor is not known yet. With the list full the slot is looked at
-                // again when smoltcp asks for the neighbor once more.
-                let _ = self.neighborless.push(at);
+            if turn == 0 && due && !outlet.is_full() {
+                let asked = outlet.is_used();
+                return self.await_neighbor(at, asked, device, now);
             }
-            if turn > 0 && outlet.full {
+            if turn > 0 && outlet.is_full() {
                 break;
             }
             // Nothing is left, or nothing can be sent now: the deadline of the slot says when.

@@ -159,8 +159,11 @@ impl<'a> Slot<'a> {
         socket.abort();
         let _ = socket.listen(1);
         socket.close();
-        // The set remembers the neighbor that the socket waited for; the next connection must
-        // not wait for it too.
+        self.forget_neighbor();
+    }
+
+    /// Does not wait for a neighbor any longer: the set remembers which it was, and until when.
+    pub(super) fn forget_neighbor(&mut self) {
         let socket = self.sockets.remove(SocketHandle::default());
         self.sockets.add(socket);
     }

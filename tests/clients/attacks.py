@@ -48,7 +48,9 @@ def bounce(_):
     """PORT and EPRT elsewhere, or to a system port: refused, and nothing is sent there."""
     elsewhere = [(OTHER, 5000), (SERVER, 7), ("127.0.0.1", 5000), ("10.9.9.9", 5000),
                  (HOST, 600), (HOST, 1023), (HOST, 0)]
-    with capture(f"src {SERVER} and (dst not {HOST} or tcp[tcpflags] == tcp-syn)") as packets, \
+    # What the server says of itself, by mDNS and ARP, it says to all.
+    with capture(f"src {SERVER} and (dst not {HOST} or tcp[tcpflags] == tcp-syn)"
+                 f" and not udp port 5353 and not (arp and dst {SERVER})") as packets, \
             socket.create_server((OTHER, 5000)), socket.create_server((HOST, 600)), \
             socket.create_server((HOST, 1024)) as proper, Control() as control:
         for address, port in elsewhere:

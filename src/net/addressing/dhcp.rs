@@ -191,7 +191,7 @@ impl<'a> Dhcp<'a> {
             self.declined = None;
             broadcast(&declining(declined, self.hardware, random), self.hardware, token);
         }
-        let mut outlet = Outlet { device, full: false };
+        let mut outlet = Outlet::new(device);
         for _ in 0..MESSAGES_A_TURN {
             if now < self.quiet_until || !self.is_due(iface, now) {
                 break;

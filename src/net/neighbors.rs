@@ -1,0 +1,85 @@
+//! Where on the link a peer is: asked for more often than smoltcp does, and not asked for where
+//! an answer can go back the way the question came.
+
+use smoltcp::iface::{Interface, SocketSet};
+use smoltcp::phy::{Device, Medium, TxToken};
+use smoltcp::wire::{ETHERNET_HEADER_LEN, EthernetFrame, EthernetRepr, HardwareAddress};
+
+use super::device::{Framed, OneFrame, Outlet};
+use super::{Net, instant};
+use crate::time::Instant;
+
+impl Net<'_> {
+    /// Gives smoltcp a frame of ARP or of neighbor discovery. Who waits for a neighbor looks
+    /// again whether it is known now.
+    pub(super) fn meet(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
+        let mut device = OneFrame::new(frame, answer, &self.capabilities);
+        let mut nobody = SocketSet::new(&mut [][..]);
+        self.iface.poll_ingress_single(instant(now), &mut device, &mut nobody);
+        while let Some(slot) = self.neighborless.pop() {
+            self.mark(slot);
+        }
+    }
+
+    /// Has smoltcp answer a packet that belongs to no socket: a ping, or one to a closed port. The
+    /// answer goes to where the frame came from, so that nobody has to be asked for, and no
+    /// answer is lost meanwhile.
+    pub(super) fn answer_frame(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
+        let Ok(frame) = EthernetFrame::new_checked(frame) else { return };
+        let header = EthernetRepr {
+            src_addr: self.hardware,
+            dst_addr: frame.src_addr(),
+            ethertype: frame.ethertype(),
+        };
+        let mut capabilities = self.capabilities.clone();
+        capabilities.medium = Medium::Ip;
+        capabilities.max_transmission_unit -= ETHERNET_HEADER_LEN;
+        let answer = Framed { token: answer, header };
+        let mut device = OneFrame::new(frame.payload(), answer, &capabilities);
+        let config = smoltcp::iface::Config::new(HardwareAddress::Ip);
+        let mut iface = Interface::new(config, &mut device, instant(now));
+        self.share_addresses(&mut iface);
+        let mut nobody = SocketSet::new(&mut [][..]);
+        iface.poll_ingress_single(instant(now), &mut device, &mut nobody);
+    }
+
+    /// A slot has something to send, and its neighbor is not known. smoltcp has `asked` for it,
+    /// or it has not, because it asks for one neighbor a second: then it is asked for here.
+    pub(super) fn await_neighbor<D: Device + ?Sized>(
+        &mut self,
+        at: u16,
+        asked: bool,
+        device: &mut D,
+        now: Instant,
+    ) {
+        // With the list full the slot is looked at again after a second.
+        if !self.neighborless.contains(&at) {
+            let _ = self.neighborless.push(at);
+        }
+        if asked || self.questions.available(now) == 0 {
+            return;
+        }
+        self.questions.take(1);
+        // An interface that knows no neighbors, and has asked for none yet.
+        let mut iface = self.throw_away_interface(0, now);
+        self.share_routes(&mut iface);
+        let slot = &mut self.slots[usize::from(at)];
+        slot.forget_neighbor();
+        iface.poll_egress(instant(now), &mut Outlet::new(device), &mut slot.sockets);
+    }
+
+    /// Gives an interface our addresses.
+    pub(super) fn share_addresses(&self, iface: &mut Interface) {
+        iface.update_ip_addrs(|addresses| {
+            // Both have the same capacity.
+            let _ = addresses.extend_from_slice(self.iface.ip_addrs());
+        });
+    }
+
+    fn share_routes(&mut self, iface: &mut Interface) {
+        let ours = self.iface.routes_mut();
+        ours.update(|ours| {
+            iface.routes_mut().update(|routes| routes.clone_from(ours));
+        });
+    }
+}
