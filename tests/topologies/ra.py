@@ -124,7 +124,7 @@ def prefix_expires(place):
     check(PREFIX_LIFETIME - 2 < held, f"the address was given up after {held:.1f} s")
     with control:
         check_over(place, control)
-    place.server.wait(place.client, f"{place.server.link_local}%eth0")
+    place.client.ping(f"{place.server.link_local}%eth0")
     return f"{held:.1f} s"
 
 
