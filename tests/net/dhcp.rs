@@ -446,6 +446,17 @@ fn a_leased_address_that_somebody_has_is_given_back() {
 }
 
 #[test]
+fn who_only_asks_for_a_leased_address_has_not_claimed_it() {
+    let mut w = leased(DHCP, 120);
+    w.run(10 * S);
+    w.inject([wire::probe(SERVER_V4, OTHER)]);
+    w.run(S);
+    // The first that claims it: it is defended (RFC 5227 section 2.4 b).
+    assert_eq!(w.exchange([claim(SERVER_V4)]), [announcement(SERVER_V4)]);
+    assert!(has_lease(&w));
+}
+
+#[test]
 fn short_leases_work() {
     let mut w = leased(DHCP, 4);
     let short = Giver { lease: 4, ..HONEST };

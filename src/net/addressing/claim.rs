@@ -95,6 +95,8 @@ pub struct Own {
     due: Option<Instant>,
     /// When a conflict was last told and answered.
     defended: Option<Instant>,
+    /// When it was last told that somebody would like to have it.
+    wanted: Option<Instant>,
 }
 
 impl Own {
@@ -111,6 +113,7 @@ impl Own {
             stage: Stage::Probing { left: questions },
             due: Some(now),
             defended: None,
+            wanted: None,
         };
         if !own.is_usable() {
             let delay = if own.is_v4() { arp::PROBE_WAIT } else { discovery::MAX_DELAY };
@@ -233,7 +236,7 @@ impl Own {
         if !self.is_usable() {
             return self.refuse(by);
         }
-        if self.was_told(now) {
+        if was_told(&mut self.defended, now) {
             return if self.gives_way() { self.refuse(by) } else { Fate::Kept };
         }
         warn!("address {} is in conflict: {by} has it too", self.address());
@@ -245,14 +248,15 @@ impl Own {
         Fate::Kept
     }
 
-    /// Somebody else asks whether it is free, in order to have it.
+    /// Somebody else asks whether it is free, in order to have it: no conflict yet (RFC 5227
+    /// section 2.4).
     pub fn wanted(&mut self, by: EthernetAddress, now: Instant) -> Fate {
         if !self.is_usable() {
             // RFC 4862 section 5.4.3, RFC 5227 section 2.1.1: two who ask at the same time
             // both let it be.
             return self.conflict(by, now);
         }
-        if !self.was_told(now) {
+        if !was_told(&mut self.wanted, now) {
             warn!("address {} is wanted by {by}, which is told that it is ours", self.address());
         }
         Fate::Kept
@@ -264,13 +268,13 @@ impl Own {
         self.due = None;
         Fate::Lost
     }
+}
 
-    /// Whether a conflict was told lately; if not, it is now.
-    fn was_told(&mut self, now: Instant) -> bool {
-        let lately = self.defended.is_some_and(|last| now.since(last) < DEFEND_INTERVAL);
-        if !lately {
-            self.defended = Some(now);
-        }
-        lately
+/// Whether something was told lately; if not, it is now.
+pub fn was_told(last: &mut Option<Instant>, now: Instant) -> bool {
+    let lately = last.is_some_and(|last| now.since(last) < DEFEND_INTERVAL);
+    if !lately {
+        *last = Some(now);
     }
+    lately
 }
