@@ -64,12 +64,12 @@ fn a_fixed_address_serves_from_the_first_turn_and_is_told() {
     let mut w = started(FIXED_V4);
     let question = wire::arp((RAW_V4, RAW_MAC), (SERVER_V4, Mac::BROADCAST));
     w.inject([question]);
-    let [asked, told] = [probe(SERVER_V4), announcement(SERVER_V4)];
-    assert_eq!(w.sent()[1..], [asked, told.clone(), Seen::ArpReply(RAW_V4)]);
-    // RFC 5227 section 2.3: told twice, two seconds apart.
+    assert_eq!(w.sent()[1..], [probe(SERVER_V4), Seen::ArpReply(RAW_V4)]);
+    // RFC 5227 section 2.3: told twice, two seconds apart, when nobody has objected.
+    let told = announcement(SERVER_V4);
     let later = w.watch(10 * S);
-    let arp: Vec<_> = later.iter().filter(|(_, seen)| *seen == told).collect();
-    assert_eq!(arp, [&(2000, told)]);
+    let arp: Vec<_> = later.into_iter().filter(|(_, seen)| *seen == told).collect();
+    assert_eq!(arp, [(1000, told.clone()), (3000, told)]);
     w.finish();
 }
 
@@ -177,6 +177,25 @@ fn a_fixed_ipv6_address_is_kept_and_told_of() {
 }
 
 #[test]
+fn a_fixed_address_that_somebody_has_already_is_not_taken_from_them() {
+    for (addresses, address) in
+        [(FIXED_V4, IpAddress::from(SERVER_V4)), (FIXED_V6, IpAddress::from(SERVER_V6))]
+    {
+        let mut w = started(addresses);
+        while !w.sent().contains(&probe(address)) {
+            assert!(w.step());
+        }
+        w.run(100 * MS);
+        w.inject([claim(address)]);
+        let seen = w.watch(10 * S);
+        assert!(!seen.iter().any(|(_, seen)| *seen == announcement(address)), "{seen:?}");
+        // Whoever chose it is told, and has it.
+        assert!(w.server.net.addresses().contains(&cidr(address)));
+        w.finish();
+    }
+}
+
+#[test]
 fn who_asks_whether_our_address_is_free_is_told_that_it_is_not() {
     let mut w = World::new(Shape::SMALL);
     listen();
@@ -272,7 +291,7 @@ fn a_device_too_small_for_ipv6_has_none() {
         World::started(Shape { addresses: FIXED_V4, routes: &[], mtu: 576, ..Shape::SMALL }, &[]);
     let seen = w.watch(60 * S);
     let arp =
-        [(0, probe(SERVER_V4)), (0, announcement(SERVER_V4)), (2000, announcement(SERVER_V4))];
+        [(0, probe(SERVER_V4)), (1000, announcement(SERVER_V4)), (3000, announcement(SERVER_V4))];
     assert_eq!(seen, arp);
     assert_eq!(w.server.net.addresses(), [cidr(SERVER_V4.into())]);
     w.finish();

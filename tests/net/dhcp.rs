@@ -172,11 +172,13 @@ fn a_lease() {
     assert!(has_lease(&w));
     assert_eq!(w.server.net.dns_servers(), [std::net::IpAddr::from(NAME_SERVER)]);
     assert_told(&["INFO address 192.168.69.1/24 from DHCP server 192.168.69.254 for 120 s"]);
-    assert!(w.sent().contains(&announcement(SERVER_V4)));
     // It is used at once, and its router too.
     raw::introduce(&mut w);
     let mut peer = Peer::far([203, 0, 113, 9], 60_001, ECHO);
     assert_eq!(peer.connect(&mut w), []);
+    let told =
+        |w: &mut World| w.watch(999 * MS).iter().any(|seen| seen.1 == announcement(SERVER_V4));
+    assert!(!told(&mut w) && told(&mut w));
 }
 
 #[test]
@@ -454,6 +456,18 @@ fn who_only_asks_for_a_leased_address_has_not_claimed_it() {
     // The first that claims it: it is defended (RFC 5227 section 2.4 b).
     assert_eq!(w.exchange([claim(SERVER_V4)]), [announcement(SERVER_V4)]);
     assert!(has_lease(&w));
+}
+
+#[test]
+fn a_leased_address_that_somebody_has_already_is_given_back_at_once() {
+    let mut w = leased(DHCP, 120);
+    w.sent();
+    w.inject([claim(SERVER_V4)]);
+    assert!(!has_lease(&w));
+    assert_eq!(w.sent().iter().find_map(said).map(|said| said.kind), Some(Type::Decline));
+    let line = format!("WARN address {SERVER_V4} is not used: {OTHER} has it");
+    assert_told(&[&line]);
+    assert!(!w.watch(10 * S).iter().any(|(_, seen)| *seen == announcement(SERVER_V4)));
 }
 
 #[test]

@@ -8,6 +8,9 @@
 //!     v  somebody has it                                v  once in 10 s (RFC 5227 section 2.4)
 //!  Refused (IPv6), or gone (IPv4)                    gone, if it gives way
 //! ```
+//!
+//! A fixed address that somebody has is Settled without a word: what we told would take it from
+//! them.
 
 use core::net::IpAddr;
 
@@ -43,6 +46,10 @@ mod discovery {
 
 /// RFC 5227 section 1.1: an address is defended once in this time, and a conflict told once.
 pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long to listen for others who have an IPv4 address that is used at once, before it is told
+/// that it is ours.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// Where an address comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +197,12 @@ impl Own {
     /// Goes on to what is next; says what to send.
     pub fn advance(&mut self, now: Instant, random: &mut Secret) -> Option<Packet> {
         match self.stage {
+            // In conflict: RFC 4861 section 7.2.6 and RFC 5227 section 2.3 are for what is ours.
+            Stage::Probing { left: 0 } if self.defended.is_some() => {
+                self.stage = Stage::Settled;
+                self.due = None;
+                None
+            }
             Stage::Probing { left: 0 } => {
                 if !self.is_used_at_once() {
                     info!("address {} is ours", self.cidr);
@@ -225,7 +238,7 @@ impl Own {
     fn silence(&self, left: u8, random: &mut Secret) -> Duration {
         match (self.is_v4(), self.is_used_at_once()) {
             (false, _) => discovery::RETRANS_TIMER,
-            (true, true) => Duration::ZERO,
+            (true, true) => GLANCE,
             (true, false) if left == 0 => arp::ANNOUNCE_WAIT,
             (true, false) => arp::PROBE_MIN + random.within(arp::PROBE_MAX - arp::PROBE_MIN),
         }
@@ -233,7 +246,9 @@ impl Own {
 
     /// Somebody else says that it is theirs.
     pub fn conflict(&mut self, by: EthernetAddress, now: Instant) -> Fate {
-        if !self.is_usable() {
+        // RFC 2131 section 3.1.5: of a lease that somebody has there is nothing to defend.
+        let is_asked_for = matches!(self.stage, Stage::Probing { .. });
+        if !self.is_usable() || is_asked_for && self.gives_way() {
             return self.refuse(by);
         }
         if was_told(&mut self.defended, now) {
