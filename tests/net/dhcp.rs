@@ -410,6 +410,70 @@ fn who_lies_is_not_believed() {
 }
 
 #[test]
+fn a_no_to_a_question_of_nobody_changes_nothing() {
+    let mut w = leased(DHCP, 120);
+    w.run(10 * S);
+    w.inject([claim(SERVER_V4), claim(SERVER_V4)]);
+    let declines = next(&mut w);
+    assert_eq!(declines.kind, Type::Decline);
+    w.run(S / 10);
+    // Neither is the time of quiet over sooner ...
+    let stray = declines.transaction ^ 1;
+    HONEST.say(&mut w, Type::Nak, stray);
+    assert_eq!(hears(&mut w, 9 * S), []);
+    // ... nor does it last for ever.
+    let mut heard = Vec::new();
+    for _ in 0..10 {
+        HONEST.say(&mut w, Type::Nak, stray);
+        heard.extend(hears(&mut w, S / 2));
+    }
+    let kinds: Vec<Type> = heard.into_iter().map(|(_, said)| said.kind).collect();
+    assert_eq!(kinds[0], Type::Discover);
+}
+
+#[test]
+fn a_lease_lasts_as_long_as_its_server_says() {
+    let mut w = leased(DHCP, 120);
+    w.run(10 * S);
+    let stranger = Giver { server: RAW_V4, ..HONEST };
+    // To a question of nobody: it is not to be rebound at once.
+    Giver { lease: 0, ..HONEST }.say(&mut w, Type::Ack, 99);
+    let asks = next(&mut w);
+    assert!(!asks.to_all);
+    stranger.say(&mut w, Type::Nak, asks.transaction);
+    assert!(has_lease(&w), "the no of a server that was not asked");
+    // Nor is the answer of such a one taken.
+    Giver { address: RAW_V4, ..stranger }.say(&mut w, Type::Ack, asks.transaction);
+    assert!(has_lease(&w));
+    HONEST.say(&mut w, Type::Ack, asks.transaction);
+    assert!(has_lease(&w));
+}
+
+#[test]
+fn the_server_that_rebound_a_lease_is_the_one_to_say_no() {
+    let mut w = leased(DHCP, 120);
+    let asks = loop {
+        let asks = next(&mut w);
+        if asks.to_all {
+            break asks;
+        }
+    };
+    let other = Giver { server: RAW_V4, ..HONEST };
+    other.say(&mut w, Type::Ack, asks.transaction);
+    w.run(60 * S);
+    w.sent();
+    let asks = next(&mut w);
+    assert!(!asks.to_all);
+    let third = Giver { server: Ipv4Address::new(192, 168, 69, 66), ..HONEST };
+    for stranger in [third, HONEST] {
+        stranger.say(&mut w, Type::Nak, asks.transaction);
+        assert!(has_lease(&w));
+    }
+    other.say(&mut w, Type::Nak, asks.transaction);
+    assert!(!has_lease(&w));
+}
+
+#[test]
 fn what_is_no_address_for_a_host_is_not_taken() {
     for address in [[127, 0, 0, 1], [10, 0, 0, 0], [10, 0, 0, 255], [240, 0, 0, 1], [0, 1, 2, 3]] {
         let mut w = started(DHCP);

@@ -126,55 +126,62 @@ impl<'a> Dhcp<'a> {
         now: Instant,
     ) {
         let Ok(packet) = DhcpPacket::new_checked(message.payload) else { return };
-        let Ok(repr) = DhcpRepr::parse(&packet) else { return };
-        if !self.admits(&repr, now) {
+        let Some(answer) = Answer::read(&packet) else { return };
+        if !self.admits(&answer, now) {
             return;
         }
+        let due = iface.poll_at(instant(now), &self.sockets);
         let mut device = OneFrame::new(frame, token, capabilities);
         iface.poll_ingress_single(instant(now), &mut device, &mut self.sockets);
+        // smoltcp does not say whether the transaction was ours. If it was, it does something else
+        // next.
+        let is_ours = iface.poll_at(instant(now), &self.sockets) != due;
         match self.socket().poll() {
             Some(Event::Configured(terms)) => {
-                let (address, server) = (terms.address, terms.server.identifier);
-                let name_servers = terms.dns_servers.iter().map(|&ip| ip.into()).collect();
                 let lease = Lease {
-                    address,
-                    router: router(&packet, address),
-                    name_servers,
-                    server,
-                    time: Times::read(&repr, now),
+                    address: terms.address,
+                    router: router(answer.packet, terms.address),
+                    name_servers: terms.dns_servers.iter().map(|&ip| ip.into()).collect(),
+                    server: answer.server,
+                    time: Times::read(&answer.repr, now),
                 };
                 self.accept(lease, now);
             }
             Some(Event::Deconfigured) => self.lose("the server said no"),
-            None => {}
+            None if is_ours => {}
+            None => return,
         }
-        if repr.message_type == DhcpMessageType::Nak && self.is_due(iface, now) {
-            self.quiet_until = now + AFTER_REFUSAL;
+        self.note(&answer, now);
+    }
+
+    /// Whether smoltcp may see an answer. It looks at the transaction itself.
+    fn admits(&self, answer: &Answer<'_>, now: Instant) -> bool {
+        let is_final =
+            matches!(answer.repr.message_type, DhcpMessageType::Ack | DhcpMessageType::Nak);
+        // RFC 2131 section 4.4.5: nobody else has been asked before the lease is to be rebound.
+        let is_asked = |lease: &Lease| lease.server == answer.server || now >= lease.time.rebinding;
+        answer.repr.client_hardware_address == self.hardware
+            && (!is_final || self.lease.as_ref().is_none_or(is_asked))
+    }
+
+    /// What follows from an answer that smoltcp has taken.
+    fn note(&mut self, answer: &Answer<'_>, now: Instant) {
+        match (answer.repr.message_type, &mut self.lease) {
+            (DhcpMessageType::Offer, _) => self.discovery = FIRST_DISCOVERY,
+            // Of a lease that is rebound the server is another one; smoltcp goes on asking the
+            // first, until all are asked again.
+            (DhcpMessageType::Ack, Some(lease)) => {
+                lease.server = answer.server;
+                lease.time = Times::read(&answer.repr, now);
+            }
+            (DhcpMessageType::Nak, _) => self.keep_quiet(AFTER_REFUSAL, now),
+            _ => {}
         }
     }
 
-    /// Whether smoltcp may see a message. It looks at the transaction itself.
-    fn admits(&mut self, repr: &DhcpRepr<'_>, now: Instant) -> bool {
-        let Some(server) = repr.server_identifier else { return false };
-        if repr.client_hardware_address != self.hardware {
-            return false;
-        }
-        match (repr.message_type, &mut self.lease) {
-            // RFC 2131 section 4.4.5: nobody else has been asked before the lease is to be
-            // rebound.
-            (DhcpMessageType::Nak, Some(lease)) => {
-                lease.server == server || now >= lease.time.rebinding
-            }
-            (DhcpMessageType::Ack, Some(lease)) if lease.server == server => {
-                lease.time = Times::read(repr, now);
-                true
-            }
-            (DhcpMessageType::Offer, _) => {
-                self.discovery = FIRST_DISCOVERY;
-                true
-            }
-            _ => true,
-        }
+    /// Sends nothing for so long.
+    fn keep_quiet(&mut self, time: Duration, now: Instant) {
+        self.quiet_until = self.quiet_until.max(now + time);
     }
 
     /// Sends what there is to send.
@@ -253,7 +260,7 @@ impl<'a> Dhcp<'a> {
         self.socket().reset();
         // What it says of that is known.
         let _ = self.socket().poll();
-        self.quiet_until = now + AFTER_DECLINING;
+        self.keep_quiet(AFTER_DECLINING, now);
     }
 
     /// When there is something to do; `iface` knows whether the server can be reached.
@@ -300,13 +307,33 @@ impl Addressing<'_> {
     }
 }
 
+/// What a server has said.
+struct Answer<'p> {
+    packet: &'p DhcpPacket<&'p [u8]>,
+    repr: DhcpRepr<'p>,
+    server: Ipv4Address,
+}
+
+impl<'p> Answer<'p> {
+    fn read(packet: &'p DhcpPacket<&'p [u8]>) -> Option<Self> {
+        let repr = DhcpRepr::parse(packet).ok()?;
+        Some(Self { packet, server: repr.server_identifier?, repr })
+    }
+}
+
 impl Times {
+    /// As smoltcp reads them (RFC 2131 section 4.4.5: T1 and T2).
     fn read(repr: &DhcpRepr<'_>, now: Instant) -> Self {
         let seconds = |time: u32| Duration::from_secs(time.into());
         let whole = repr.lease_duration.map_or(DEFAULT_LEASE, seconds);
-        // RFC 2131 section 4.4.5: T2.
-        let rebinding = repr.rebind_duration.map(seconds).filter(|&time| time < whole);
-        Self { whole, rebinding: now + rebinding.unwrap_or(whole / 8 * 7) }
+        let renewal = repr.renew_duration.map(seconds);
+        let rebinding = match (renewal, repr.rebind_duration.map(seconds)) {
+            (Some(t1), Some(t2)) if t1 < t2 && t2 < whole => t2,
+            (Some(t1), None) if t1 < whole => t1 + (whole - t1) * 3 / 4,
+            (None, Some(t2)) if t2 < whole => t2,
+            _ => whole * 7 / 8,
+        };
+        Self { whole, rebinding: now + rebinding }
     }
 }
 
