@@ -24,6 +24,19 @@ const GIVER: Ipv4Address = GATEWAY_V4;
 const GIVER_MAC: Mac = GATEWAY_MAC;
 const NAME_SERVER: Ipv4Address = Ipv4Address::new(192, 168, 69, 53);
 
+/// A router, and the prefix of a network that it advertises.
+const ROUTER: Ipv6Address = Ipv6Address::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xfe);
+
+fn prefix(number: u16) -> NdiscPrefixInformation {
+    NdiscPrefixInformation {
+        prefix_len: 64,
+        flags: NdiscPrefixInfoFlags::all(),
+        valid_lifetime: smoltcp::time::Duration::from_secs(1800),
+        preferred_lifetime: smoltcp::time::Duration::from_secs(1800),
+        prefix: Ipv6Address::new(0x2001, 0xdb8, 0, number, 0, 0, 0, 0),
+    }
+}
+
 /// What the client has said, as far as the tests ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Said {
@@ -602,24 +615,31 @@ fn a_route_may_lead_through_a_network_that_is_not_known_yet() {
 }
 
 #[test]
+fn a_lease_has_room_beside_prefixes() {
+    let mut w = started(AUTO);
+    w.run(30 * S);
+    assert!(chosen(&w).is_some());
+    let prefixes: Vec<_> = (0..10).map(prefix).collect();
+    w.inject([wire::advertisement((ROUTER, GIVER_MAC), 1800, &prefixes)]);
+    w.run(5 * S);
+    HONEST.give(&mut w);
+    w.run(5 * S);
+    assert!(has_lease(&w));
+    assert_eq!(w.server.net.addresses().len(), smoltcp::config::IFACE_MAX_ADDR_COUNT);
+}
+
+#[test]
 fn broken_messages_do_no_harm() {
     let mut w = started(AUTO);
-    let prefix = NdiscPrefixInformation {
-        prefix_len: 64,
-        flags: NdiscPrefixInfoFlags::all(),
-        valid_lifetime: smoltcp::time::Duration::from_secs(1800),
-        preferred_lifetime: smoltcp::time::Duration::from_secs(1800),
-        prefix: Ipv6Address::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 0),
-    };
-    let router = Ipv6Address::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xfe);
+    let prefix = prefix(1);
     let asks = next(&mut w);
     let whole = [
         wire::probe(SERVER_V4, OTHER),
         claim(SERVER_V4),
         wire::probe6(SERVER_LINK_LOCAL, OTHER),
         claim(SERVER_LINK_LOCAL),
-        wire::advertisement((router, GIVER_MAC), 1800, &[prefix, prefix]),
-        query(1000, 1, router),
+        wire::advertisement((ROUTER, GIVER_MAC), 1800, &[prefix, prefix]),
+        query(1000, 1, ROUTER),
         HONEST.frame(Type::Offer, asks.transaction),
         HONEST.frame(Type::Ack, asks.transaction),
         HONEST.frame(Type::Nak, asks.transaction),

@@ -302,6 +302,8 @@ impl Addressing<'_> {
         if let Some(cidr) = leased
             && !self.own.iter().any(|own| own.address() == cidr.address())
         {
+            // There is room for one of the two.
+            self.replace_chosen(cidr.address());
             self.claim(cidr, Origin::Lease, now);
         }
     }

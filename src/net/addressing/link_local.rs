@@ -1,5 +1,7 @@
 //! An IPv4 address for a link on which nobody gives any (RFC 3927).
 
+#[cfg(feature = "dhcp")]
+use smoltcp::wire::IpAddress;
 use smoltcp::wire::{IpCidr, Ipv4Address, Ipv4Cidr};
 
 use super::Addressing;
@@ -60,29 +62,29 @@ impl LinkLocal {
 }
 
 impl Addressing<'_> {
-    /// Chooses an IPv4 address if there is none, and lets it go when there is (RFC 3927 section
-    /// 1.9).
+    /// Chooses an IPv4 address if there is none.
     pub(super) fn fall_back(&mut self, now: Instant) {
         let Some(search) = &mut self.link_local else { return };
-        let chosen = |own: &Own| own.origin == Origin::LinkLocal && own.is_v4();
-        if let Some(better) = self.own.iter().find(|own| own.is_v4() && !chosen(own)) {
-            let (better, before) = (better.address(), self.own.len());
-            self.own.retain(|own| !chosen(own));
-            if self.own.len() < before {
-                info!("the link-local IPv4 address is gone: {better} is in its place");
-            }
-            search.rest();
-        } else if self.own.iter().any(chosen) {
-            search.rest();
-        } else {
-            #[cfg(feature = "dhcp")]
-            search.seek(self.dhcp.is_some(), now);
-            #[cfg(not(feature = "dhcp"))]
-            search.seek(false, now);
-            if search.due().is_some_and(|due| due <= now) {
-                let cidr = search.choose(&mut self.random);
-                self.claim(cidr, Origin::LinkLocal, now);
-            }
+        if self.own.iter().any(Own::is_v4) {
+            return search.rest();
+        }
+        #[cfg(feature = "dhcp")]
+        search.seek(self.dhcp.is_some(), now);
+        #[cfg(not(feature = "dhcp"))]
+        search.seek(false, now);
+        if search.due().is_some_and(|due| due <= now) {
+            let cidr = search.choose(&mut self.random);
+            self.claim(cidr, Origin::LinkLocal, now);
+        }
+    }
+
+    /// Lets the address go that was chosen: this one is in its place (RFC 3927 section 1.9).
+    #[cfg(feature = "dhcp")]
+    pub(super) fn replace_chosen(&mut self, better: IpAddress) {
+        let before = self.own.len();
+        self.own.retain(|own| own.origin != Origin::LinkLocal || !own.is_v4());
+        if self.own.len() < before {
+            info!("the link-local IPv4 address is gone: {better} is in its place");
         }
     }
 }
