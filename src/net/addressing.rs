@@ -47,7 +47,7 @@ use smoltcp::wire::{Ipv6Address, Ipv6Cidr};
 use super::secret::Secret;
 use super::{Config, ConfigError, RETRY, instant};
 use crate::budget::Budget;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use claim::{Fate, Origin, Own};
 #[cfg(feature = "dhcp")]
 use dhcp::{Dhcp, Lease};
@@ -66,6 +66,8 @@ pub use host_name::HostName;
 /// Questions for our addresses that are answered in a second, and at once.
 const ANSWERS_A_SECOND: u64 = 1000;
 const ANSWERS_AT_ONCE: u64 = 250;
+/// A device that is full is tried again after [`RETRY`], then ever more slowly, down to this.
+const LAST_RETRY: Duration = Duration::from_secs(1);
 /// Packets that one address sends in a turn at most.
 const PACKETS_A_TURN: usize = 4;
 
@@ -130,6 +132,8 @@ pub(super) struct Addressing<'a> {
     plan: Plan,
     /// When there is something to do.
     due: Option<Instant>,
+    /// How long to leave the device alone when it is full.
+    retry: Duration,
     /// Without DHCP nothing is borrowed.
     lent: core::marker::PhantomData<&'a ()>,
 }
@@ -172,6 +176,7 @@ impl<'a> Addressing<'a> {
             #[cfg(feature = "ipv6")]
             plan,
             due: Some(now),
+            retry: RETRY,
             lent: core::marker::PhantomData,
         };
         #[cfg(feature = "dhcp")]
@@ -318,12 +323,20 @@ impl<'a> Addressing<'a> {
         }
         self.expire(now);
         #[cfg(feature = "dhcp")]
-        self.follow_lease(iface, device, now);
+        let is_full = self.follow_lease(iface, device, now).is_none();
+        #[cfg(not(feature = "dhcp"))]
+        let is_full = false;
         #[cfg(feature = "ipv4")]
         self.fall_back(now);
-        let sent = self.send(device, now);
+        let is_full = self.send(device, now).is_none() || is_full;
         let changed = self.apply(iface);
-        self.due = if sent.is_some() { self.next(iface, now) } else { Some(now + RETRY) };
+        if is_full {
+            self.due = Some(now + self.retry);
+            self.retry = (self.retry * 2).min(LAST_RETRY);
+        } else {
+            self.due = self.next(iface, now);
+            self.retry = RETRY;
+        }
         changed
     }
 

@@ -227,6 +227,28 @@ fn without_a_server_the_question_is_asked_ever_more_slowly() {
 }
 
 #[test]
+fn a_device_that_is_full_does_not_slow_the_search() {
+    let mut w = started(DHCP);
+    w.server.port.room = Some(0);
+    w.run(10 * S);
+    // Nor is it tried a thousand times a second.
+    assert!(w.server.turns < 50, "{}", w.server.turns);
+    w.server.port.room = None;
+    let asked: Vec<u64> = hears(&mut w, 30 * S).into_iter().map(|(at, _)| at).collect();
+    assert!(asked[0] <= 1000 && asked[1] - asked[0] <= 3000, "{asked:?}");
+}
+
+#[test]
+fn who_gives_nothing_after_an_offer_does_not_slow_the_search() {
+    let mut w = started(DHCP);
+    let asks = next(&mut w);
+    HONEST.say(&mut w, Type::Offer, asks.transaction);
+    while next(&mut w).kind == Type::Request {}
+    let heard = hears(&mut w, 10 * S);
+    assert!(heard[0].0 <= 3000, "{heard:?}");
+}
+
+#[test]
 fn a_lease_is_renewed_with_the_server_that_gave_it() {
     let mut w = leased(DHCP, 120);
     for _ in 0..5 {

@@ -22,7 +22,7 @@ use crate::net::device::{OneFrame, Outlet};
 use crate::net::frame::Message;
 use crate::net::index::Tuple;
 use crate::net::secret::Secret;
-use crate::net::{RETRY, due_at, instant};
+use crate::net::{due_at, instant};
 use crate::time::{Duration, Instant};
 
 /// RFC 2131 section 4.1: the first question is repeated after some seconds, and then ever more
@@ -184,17 +184,16 @@ impl<'a> Dhcp<'a> {
         self.quiet_until = self.quiet_until.max(now + time);
     }
 
-    /// Sends what there is to send.
+    /// Sends what there is to send; `None` if the device has no room for it.
     pub fn turn<D: Device + ?Sized>(
         &mut self,
         iface: &mut Interface,
         device: &mut D,
         random: &mut Secret,
         now: Instant,
-    ) {
-        if let Some(declined) = self.declined
-            && let Some(token) = device.transmit(instant(now))
-        {
+    ) -> Option<()> {
+        if let Some(declined) = self.declined {
+            let token = device.transmit(instant(now))?;
             self.declined = None;
             broadcast(&declining(declined, self.hardware, random), self.hardware, token);
         }
@@ -203,33 +202,41 @@ impl<'a> Dhcp<'a> {
             if now < self.quiet_until || !self.is_due(iface, now) {
                 break;
             }
-            self.pace(random);
+            let until = now + self.pace(random);
             iface.poll_egress(instant(now), &mut outlet, &mut self.sockets);
             if let Some(Event::Deconfigured) = self.socket().poll() {
                 self.lose("the lease has run out");
             }
+            if outlet.full {
+                return None;
+            }
+            // All servers were asked, and smoltcp waits for their offers.
+            if iface.poll_at(instant(now), &self.sockets) == Some(instant(until)) {
+                self.discovery = (self.discovery * 2).min(LAST_DISCOVERY);
+            }
         }
+        Some(())
     }
 
     fn is_due(&self, iface: &mut Interface, now: Instant) -> bool {
         iface.poll_at(instant(now), &self.sockets).is_some_and(|due| due <= instant(now))
     }
 
-    /// How long smoltcp is to wait for answers to what it sends next.
-    fn pace(&mut self, random: &mut Secret) {
+    /// Tells smoltcp how long to wait for answers to what it sends next; returns how long for
+    /// offers.
+    fn pace(&mut self, random: &mut Secret) -> Duration {
+        // RFC 2131 section 4.1: not all are to ask at the same time.
+        let wait = self.discovery + random.within(Duration::from_secs(1));
         let mut config = RetryConfig::default();
+        config.discover_timeout = wait.into();
         config.initial_request_timeout = REQUEST.into();
         config.max_renew_timeout = RENEWAL_MAX.into();
         if let Some(lease) = &self.lease {
             let share = lease.time.whole / RENEWALS_A_LEASE;
             config.min_renew_timeout = share.min(RENEWAL_MIN).into();
-        } else {
-            // RFC 2131 section 4.1: not all are to ask at the same time.
-            let jitter = random.within(Duration::from_secs(1));
-            config.discover_timeout = (self.discovery + jitter).into();
-            self.discovery = (self.discovery * 2).min(LAST_DISCOVERY);
         }
         self.socket().set_retry_config(config);
+        wait
     }
 
     fn accept(&mut self, lease: Lease, now: Instant) {
@@ -265,9 +272,6 @@ impl<'a> Dhcp<'a> {
 
     /// When there is something to do; `iface` knows whether the server can be reached.
     pub fn due(&self, iface: &mut Interface, now: Instant) -> Option<Instant> {
-        if self.declined.is_some() {
-            return Some(now + RETRY);
-        }
         Some(due_at(iface, &self.sockets, now)?.max(self.quiet_until))
     }
 }
@@ -288,15 +292,16 @@ impl Addressing<'_> {
         }
     }
 
-    /// Has the address that DHCP has, and no other of a server's.
+    /// Has the address that DHCP has, and no other of a server's; `None` if the device has no room
+    /// for what is to be sent.
     pub(super) fn follow_lease<D: Device + ?Sized>(
         &mut self,
         iface: &mut Interface,
         device: &mut D,
         now: Instant,
-    ) {
-        let Some(dhcp) = &mut self.dhcp else { return };
-        dhcp.turn(iface, device, &mut self.random, now);
+    ) -> Option<()> {
+        let Some(dhcp) = &mut self.dhcp else { return Some(()) };
+        let sent = dhcp.turn(iface, device, &mut self.random, now);
         let leased = dhcp.lease().map(|lease| IpCidr::from(lease.address));
         self.own.retain(|own| own.origin != Origin::Lease || Some(own.cidr) == leased);
         if let Some(cidr) = leased
@@ -306,6 +311,7 @@ impl Addressing<'_> {
             self.replace_chosen(cidr.address());
             self.claim(cidr, Origin::Lease, now);
         }
+        sent
     }
 }
 
