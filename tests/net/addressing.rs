@@ -286,6 +286,31 @@ fn switches_are_told_which_groups_we_are_in() {
 }
 
 #[test]
+fn a_router_of_the_first_version_is_told_too() {
+    let mut w = World::new(Shape::SMALL);
+    // RFC 2710 section 3: a question about all groups, within a second.
+    let mut question = vec![130, 0, 0, 0, 0x03, 0xe8, 0, 0];
+    question.extend([0; 16]);
+    let question =
+        wire::message_behind_router_alert(question, (ROUTER, OTHER), (ALL_NODES, ALL_NODES_MAC), 1);
+    w.inject([question.clone()]);
+    let seen = w.watch(5 * S);
+    assert!(matches!(&seen[..], [(..=1000, told)] if *told == groups()), "{seen:?}");
+    // RFC 3810 section 8.1: of no version, and broken.
+    let mut broken = question.clone();
+    *broken.last_mut().unwrap() ^= 1;
+    let odd = wire::message_behind_router_alert(
+        vec![130; 26],
+        (ROUTER, OTHER),
+        (ALL_NODES, ALL_NODES_MAC),
+        1,
+    );
+    w.inject([broken, odd]);
+    assert_eq!(w.watch(5 * S), []);
+    w.finish();
+}
+
+#[test]
 fn a_device_too_small_for_ipv6_has_none() {
     let mut w =
         World::started(Shape { addresses: FIXED_V4, routes: &[], mtu: 576, ..Shape::SMALL }, &[]);

@@ -238,10 +238,22 @@ pub fn behind_router_alert(
     hop_limit: u8,
 ) -> Vec<u8> {
     let repr = Icmpv6Repr::Mld(repr);
-    let mut bytes = vec![58, 0, 5, 2, 0, 0, 1, 0];
-    bytes.resize(8 + repr.buffer_len(), 0);
-    let mut packet = Icmpv6Packet::new_unchecked(&mut bytes[8..]);
+    let mut message = vec![0; repr.buffer_len()];
+    let mut packet = Icmpv6Packet::new_unchecked(&mut message[..]);
     repr.emit(&from.0, &to.0, &mut packet, &ChecksumCapabilities::default());
+    message_behind_router_alert(message, from, to, hop_limit)
+}
+
+/// The same, of any bytes, but for the checksum.
+pub fn message_behind_router_alert(
+    mut message: Vec<u8>,
+    from: (Ipv6Address, Mac),
+    to: (Ipv6Address, Mac),
+    hop_limit: u8,
+) -> Vec<u8> {
+    Icmpv6Packet::new_unchecked(&mut message[..]).fill_checksum(&from.0, &to.0);
+    let mut bytes = vec![58, 0, 5, 2, 0, 0, 1, 0];
+    bytes.extend(message);
     let mut frame = ip(from.0.into(), to.0.into(), IpProtocol::HopByHop, &bytes, from.1, to.1);
     frame[14 + 7] = hop_limit;
     frame

@@ -137,8 +137,8 @@ fn prefixes(options: &[u8]) -> heapless::Vec<PrefixInformation, IFACE_MAX_ADDR_C
     Options(options).flatten().filter_map(prefix).take(IFACE_MAX_ADDR_COUNT).collect()
 }
 
-/// A question of RFC 3810 section 5.1, behind a hop-by-hop options header (section 5), from this
-/// link (section 6.2).
+/// A question of RFC 3810 section 5.1, or of RFC 2710 section 3 (version 1), behind a hop-by-hop
+/// options header (RFC 3810 section 5), from this link (section 6.2).
 #[cfg(feature = "ipv6")]
 fn read_query(packet: &[u8], (source, destination): (Ipv6Address, Ipv6Address)) -> Option<Heard> {
     let (&[next, len], _) = packet.split_first_chunk()?;
@@ -146,9 +146,17 @@ fn read_query(packet: &[u8], (source, destination): (Ipv6Address, Ipv6Address)) 
     if next != u8::from(IpProtocol::Icmpv6) || !source.is_unicast_link_local() {
         return None;
     }
-    let packet = whole(message, source, destination)?;
-    (packet.msg_type() == Icmpv6Message::MldQuery)
-        .then(|| Heard::Query(maximum_response_delay(packet.max_resp_code())))
+    let &[kind, _, _, _, high, low, ..] = message else { return None };
+    let code = u16::from_be_bytes([high, low]);
+    // RFC 3810 section 8.1: the length tells the version.
+    let within = match message.len() {
+        24 => Duration::from_millis(code.into()),
+        28.. => maximum_response_delay(code),
+        _ => return None,
+    };
+    // smoltcp knows version 2 only, and finds the other too short.
+    let is_whole = Icmpv6Packet::new_unchecked(message).verify_checksum(&source, &destination);
+    (kind == u8::from(Icmpv6Message::MldQuery) && is_whole).then_some(Heard::Query(within))
 }
 
 /// RFC 3810 section 5.1.3: milliseconds, or a floating-point number of them.
