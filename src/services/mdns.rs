@@ -147,9 +147,9 @@ impl DatagramService for Mdns<'_> {
 /// What is heard.
 impl Mdns<'_> {
     /// While we probe, there are answers to our probes, and the probes of others. Whoever sends
-    /// either does so from port 5353 (RFC 6762, 6).
+    /// either does so from port 5353 (RFC 6762, 6). Each probe of ours costs us one name at most.
     fn hear_while_probing(&mut self, message: &Message, datagram: &Datagram<'_>, now: Instant) {
-        if datagram.peer.port() != PORT {
+        if datagram.peer.port() != PORT || !self.claim.has_probed() {
             return;
         }
         let is_response = message.header().qr();

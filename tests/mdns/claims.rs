@@ -27,6 +27,12 @@ const ANNOUNCEMENT: &str = "
     + tinyftp.local 120 flush NSEC tinyftp.local A
 ";
 
+/// Somebody has the name that the host would like to have.
+fn refuse(host: &mut Host<'_>) {
+    let name = host.mdns.hostname().to_string();
+    host.hear(PEER, &format!("response\n= {name}.local 120 flush HINFO \"a\" \"b\""));
+}
+
 #[test]
 fn three_probes_and_two_announcements() {
     let mut host = Host::tinyftp(V4);
@@ -131,10 +137,9 @@ fn a_long_name_that_is_taken() {
     let hostname = "x".repeat(63);
     let config = Config { hostname: &hostname, services: &[FTP], seed: 1 };
     let mut host = Host::new(config, V4);
-    host.run(300);
     for number in 2..=12 {
-        let name = host.mdns.hostname().to_string();
-        host.hear(PEER, &format!("response\n= {name}.local 120 flush A 192.0.2.9"));
+        host.run(300);
+        refuse(&mut host);
         let suffix = format!("-{number}");
         assert_eq!(host.mdns.hostname(), "x".repeat(63 - suffix.len()) + &suffix);
     }
@@ -168,6 +173,48 @@ fn what_is_no_conflict() {
 }
 
 #[test]
+fn before_the_first_probe_there_is_no_conflict() {
+    let mut host = Host::tinyftp(V4);
+    assert_eq!(trace(&host.run(0)), "");
+    refuse(&mut host);
+    let probe = "query\n? tinyftp.local ANY QU\n~ tinyftp.local 120 A 192.0.2.2";
+    host.hear(PEER, probe);
+    assert_eq!(host.mdns.hostname(), "tinyftp");
+    assert_trace(&trace(&host.run(250)[..1]), PROBE);
+    refuse(&mut host);
+    assert_eq!(host.mdns.hostname(), "tinyftp-2");
+    // The same packets once more, and the next name refused in advance.
+    for _ in 0..20 {
+        refuse(&mut host);
+        host.hear(PEER, "response\n= tinyftp.local 120 flush A 192.0.2.9");
+    }
+    assert_eq!(host.mdns.hostname(), "tinyftp-2");
+    assert_eq!(host.run(60_000).len(), 5);
+}
+
+#[test]
+fn whoever_refuses_every_name_costs_us_few() {
+    let mut host = Host::tinyftp(V4);
+    let mut probes = 0;
+    for _ in 0..60_000 {
+        probes += host.run(1).len();
+        refuse(&mut host);
+    }
+    // Fifteen soon, and one in 5 seconds.
+    assert!((25..=27).contains(&probes), "{probes}");
+    assert_eq!(host.mdns.hostname(), format!("tinyftp-{}", probes + 1));
+}
+
+#[test]
+fn conflicts_that_are_far_apart_do_not_slow_us_down() {
+    let mut host = Host::tinyftp(V4);
+    for _ in 0..20 {
+        assert_eq!(intervals(&host.run(10_001)), [250, 250, 250, 1000]);
+        host.hear(PEER, "response\n= tinyftp.local 120 flush A 192.0.2.9");
+    }
+}
+
+#[test]
 fn fifteen_conflicts_slow_us_down() {
     let mut host = Host::tinyftp(V4);
     let mut probes = vec![];
@@ -175,8 +222,7 @@ fn fifteen_conflicts_slow_us_down() {
         let sent = host.run(1);
         if let Some(probe) = sent.last() {
             probes.push(probe.at);
-            let name = host.mdns.hostname().to_string();
-            host.hear(PEER, &format!("response\n= {name}.local 120 flush HINFO \"a\" \"b\""));
+            refuse(&mut host);
         }
     }
     let waits: Vec<_> = probes.windows(2).map(|pair| millis(pair[1].since(pair[0]))).collect();

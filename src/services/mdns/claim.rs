@@ -18,9 +18,10 @@ const ANNOUNCEMENTS: u8 = 2;
 const ANNOUNCEMENT_INTERVAL: Duration = Duration::from_secs(1);
 /// What a host waits whose claim came second (8.2).
 const DEFERENCE: Duration = Duration::from_secs(1);
-/// So many conflicts in this time, and a host waits before each further probe (8.1).
+/// So many conflicts in ten seconds, and a host waits before each further probe (8.1). Here all
+/// count that follow each other within that time: their number is bounded whenever they come.
 const CONFLICTS: u8 = 15;
-const CONFLICTS_WITHIN: Duration = Duration::from_secs(10);
+const QUIET: Duration = Duration::from_secs(10);
 const PENALTY: Duration = Duration::from_secs(5);
 
 /// How far our claim to our names has come.
@@ -29,7 +30,7 @@ pub struct Claim {
     /// When the next step is due.
     due: Instant,
     conflicts: u8,
-    conflicts_since: Instant,
+    last_conflict: Instant,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,8 +59,8 @@ pub enum Step {
 impl Claim {
     /// No claim yet.
     pub const fn new() -> Self {
-        let (due, conflicts_since) = (Instant::ZERO, Instant::ZERO);
-        Self { phase: Phase::Silent, due, conflicts: 0, conflicts_since }
+        let (due, last_conflict) = (Instant::ZERO, Instant::ZERO);
+        Self { phase: Phase::Silent, due, conflicts: 0, last_conflict }
     }
 
     /// Gives the names up.
@@ -70,6 +71,12 @@ impl Claim {
     /// Whether probes are under way.
     pub fn is_probing(&self) -> bool {
         matches!(self.phase, Phase::Probing(_))
+    }
+
+    /// Whether a probe was sent, so that somebody can have objected. What came before it
+    /// "MUST be silently ignored" (8.1).
+    pub fn has_probed(&self) -> bool {
+        matches!(self.phase, Phase::Probing(1..))
     }
 
     /// Whether the names are ours.
@@ -91,11 +98,11 @@ impl Claim {
 
     /// Begins to probe again after a conflict: later, if there are too many of them.
     pub fn conflict(&mut self, random: &mut Random, now: Instant) {
-        let is_slow = self.conflicts >= CONFLICTS;
-        if !is_slow && now.since(self.conflicts_since) > CONFLICTS_WITHIN {
-            (self.conflicts, self.conflicts_since) = (0, now);
+        if now.since(self.last_conflict) > QUIET {
+            self.conflicts = 0;
         }
         self.conflicts = self.conflicts.saturating_add(1);
+        self.last_conflict = now;
         self.probe(random, now);
         if self.conflicts >= CONFLICTS {
             self.due = now + PENALTY;
@@ -118,12 +125,7 @@ impl Claim {
             Phase::Probing(sent) if sent < PROBES => {
                 (Phase::Probing(sent + 1), PROBE_INTERVAL, Step::Probe)
             }
-            Phase::Probing(_) => {
-                if self.conflicts >= CONFLICTS {
-                    self.conflicts = 0;
-                }
-                (Phase::Announcing(1), ANNOUNCEMENT_INTERVAL, Step::Claimed)
-            }
+            Phase::Probing(_) => (Phase::Announcing(1), ANNOUNCEMENT_INTERVAL, Step::Claimed),
             Phase::Announcing(sent) if sent + 1 < ANNOUNCEMENTS => {
                 (Phase::Announcing(sent + 1), ANNOUNCEMENT_INTERVAL, Step::Announce)
             }
