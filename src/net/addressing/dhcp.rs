@@ -207,7 +207,7 @@ impl<'a> Dhcp<'a> {
             if let Some(Event::Deconfigured) = self.socket().poll() {
                 self.lose("the lease has run out");
             }
-            if outlet.full {
+            if outlet.is_full() {
                 return None;
             }
             // All servers were asked, and smoltcp waits for their offers.
