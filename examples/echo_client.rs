@@ -34,7 +34,7 @@ use tinyftp::net::smoltcp::wire::{EthernetAddress, IpAddress};
 use tinyftp::net::{
     Address, Binding, Bucket, Buffers, Config, Memory, Net, Outbox, Route, Slot, Timer,
 };
-use tinyftp::service::DataError;
+use tinyftp::service::ConnectError;
 use tinyftp::time::{Duration, Instant};
 
 /// Copies standard input to a port of HOST, and what comes back to standard output.
@@ -194,7 +194,7 @@ impl Stack {
             let now = self.now();
             match self.net.call(0, peer, now) {
                 Ok(()) => return Ok(State::Idle),
-                Err(DataError::Unreachable) if now < deadline => {
+                Err(ConnectError::Unreachable) if now < deadline => {
                     self.sleep(earlier(due, deadline), false)?;
                 }
                 Err(error) => {

@@ -67,7 +67,7 @@ pub enum Data<'a> {
     /// Established, if only for a moment: see its status.
     Open(&'a mut dyn Stream),
     /// It could not be had, or never came to be.
-    Failed(DataError),
+    Failed(ConnectError),
 }
 
 impl Data<'_> {
@@ -87,12 +87,12 @@ impl Data<'_> {
     }
 }
 
-/// Why there is no data connection.
+/// Why a connection that was wanted is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DataError {
-    /// Every data slot is taken.
+pub enum ConnectError {
+    /// Every slot is taken.
     NoSlot,
-    /// Every port of the range is taken.
+    /// Every port is taken.
     NoPort,
     /// The address cannot be reached from here.
     Unreachable,

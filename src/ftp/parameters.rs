@@ -13,7 +13,7 @@ use super::report::{Report, Running};
 use super::session::{DataPort, Representation, Session, Step, Then, Turn, Work};
 use crate::auth::Rights;
 use crate::log::Escaped;
-use crate::service::{Action, Data, DataError};
+use crate::service::{Action, ConnectError, Data};
 use crate::storage::Storage;
 
 impl<S: Storage, const N: usize> Session<S, N> {
@@ -63,7 +63,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
                 return self.done(Reply::Passive(address, local.port()), turn);
             }
             Data::Failed(error) => error,
-            _ => DataError::NoPort,
+            _ => ConnectError::NoPort,
         };
         let (fault, ports) = (DataFault::Net(error), turn.server.config.passive_ports);
         let reply = Reply::NoDataConnection { fault, ports };

@@ -15,7 +15,7 @@ use super::range::Range;
 use super::site;
 use crate::auth::{Rights, WELCOME_MAX};
 use crate::log::Escaped;
-use crate::service::DataError;
+use crate::service::ConnectError;
 use crate::storage::{Entry, Error, Path};
 use crate::stream::Stream;
 use crate::time::Timestamp;
@@ -66,7 +66,7 @@ pub(super) enum Reply<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DataFault {
     /// The network says so.
-    Net(DataError),
+    Net(ConnectError),
     /// It did not come about in time.
     TimedOut,
     /// EPSV ALL was said, and no EPSV.
@@ -274,12 +274,12 @@ fn no_data_connection(
     (first, last): (u16, u16),
 ) -> fmt::Result {
     f.write_str(match fault {
-        DataFault::Net(DataError::NoSlot) => "All data connections are in use, try again",
-        DataFault::Net(DataError::NoPort) => {
+        DataFault::Net(ConnectError::NoSlot) => "All data connections are in use, try again",
+        DataFault::Net(ConnectError::NoPort) => {
             return write!(f, "All ports from {first} to {last} are in use, try again");
         }
-        DataFault::Net(DataError::Unreachable) => "No route to your data port",
-        DataFault::Net(DataError::Refused) => "Your data port did not accept the connection",
+        DataFault::Net(ConnectError::Unreachable) => "No route to your data port",
+        DataFault::Net(ConnectError::Refused) => "Your data port did not accept the connection",
         DataFault::TimedOut => "There is no data connection",
         DataFault::NoEpsv => "EPSV ALL was said: EPSV first",
     })

@@ -9,7 +9,7 @@ use smoltcp::wire::{IpCidr, IpEndpoint};
 use super::index::Tuple;
 use super::slots::{Kind, Role};
 use super::{Binding, Net, endpoint, service_at, socket_address};
-use crate::service::DataError;
+use crate::service::ConnectError;
 use crate::time::{Duration, Instant};
 
 /// The dynamic ports (RFC 6335 section 6).
@@ -24,11 +24,11 @@ impl Net<'_> {
     /// When it is established the service gets a session, as if the peer had opened it; if it
     /// is not, [`Service::refused`](crate::service::Service::refused) is called, within
     /// seconds. The port is random, of the dynamic range.
-    pub fn call(&mut self, row: usize, peer: SocketAddr, now: Instant) -> Result<(), DataError> {
+    pub fn call(&mut self, row: usize, peer: SocketAddr, now: Instant) -> Result<(), ConnectError> {
         let remote = endpoint(peer).filter(|peer| peer.addr.is_unicast() && peer.port != 0);
-        let remote = remote.ok_or(DataError::Unreachable)?;
+        let remote = remote.ok_or(ConnectError::Unreachable)?;
         let tuple = self.choose_ends(remote)?;
-        let at = self.take(Kind::Control).ok_or(DataError::NoSlot)?;
+        let at = self.take(Kind::Control).ok_or(ConnectError::NoSlot)?;
         self.dial(at, Role::Calling { service: row }, tuple, now)?;
         self.slots[usize::from(at)].socket_mut().set_timeout(Some(PATIENCE.into()));
         self.mark(at);
@@ -37,9 +37,9 @@ impl Net<'_> {
 
     /// An address of ours from which the peer can be reached, and a port that no connection to
     /// the peer has.
-    fn choose_ends(&mut self, remote: IpEndpoint) -> Result<Tuple, DataError> {
+    fn choose_ends(&mut self, remote: IpEndpoint) -> Result<Tuple, ConnectError> {
         let source = self.source_for(remote.addr).filter(|_| self.has_route(remote));
-        let source = source.ok_or(DataError::Unreachable)?;
+        let source = source.ok_or(ConnectError::Unreachable)?;
         let size = u64::from(DYNAMIC_PORTS.end() - DYNAMIC_PORTS.start()) + 1;
         for _ in 0..DRAWS {
             let port = DYNAMIC_PORTS.start() + (self.secret.draw() % size) as u16;
@@ -48,7 +48,7 @@ impl Net<'_> {
                 return Ok(tuple);
             }
         }
-        Err(DataError::NoPort)
+        Err(ConnectError::NoPort)
     }
 
     /// Whether a peer is on one of our networks, or behind a router.

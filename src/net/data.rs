@@ -8,7 +8,7 @@ use smoltcp::wire::IpEndpoint;
 use super::index::Tuple;
 use super::slots::{Kind, Role, Session};
 use super::{LINGER, Net, endpoint};
-use crate::service::DataError;
+use crate::service::ConnectError;
 use crate::time::Instant;
 
 /// Ports that are looked at for one that is not in TIME-WAIT.
@@ -20,7 +20,7 @@ impl<'a> Net<'a> {
         self.drop_data(session, now);
         let control = self.slots[usize::from(owner)].tuple;
         let expected = self.choose_port(control).and_then(|tuple| {
-            let slot = self.take(Kind::Data).ok_or(DataError::NoSlot)?;
+            let slot = self.take(Kind::Data).ok_or(ConnectError::NoSlot)?;
             self.set_tuple(slot, tuple);
             self.slots[usize::from(slot)].begin(Role::Expecting { owner }, now);
             Ok(slot)
@@ -31,7 +31,7 @@ impl<'a> Net<'a> {
 
     /// A port of the range on which no data connection is expected from the same peer, as the
     /// tuple that expects one. Where the search begins is random.
-    fn choose_port(&mut self, control: Tuple) -> Result<Tuple, DataError> {
+    fn choose_port(&mut self, control: Tuple) -> Result<Tuple, ConnectError> {
         let (first, last) = (*self.passive_ports.start(), *self.passive_ports.end());
         let size = u64::from(last.saturating_sub(first)) + 1;
         let start = self.secret.draw() % size;
@@ -51,7 +51,7 @@ impl<'a> Net<'a> {
             .take(FRESH_TRIES)
             .find(|tuple| is_free(tuple) && !self.was_used(tuple))
             .or_else(|| ports().find(is_free))
-            .ok_or(DataError::NoPort)
+            .ok_or(ConnectError::NoPort)
     }
 
     /// Whether a connection from this peer to this port is in TIME-WAIT: what is left of it under
@@ -75,20 +75,20 @@ impl<'a> Net<'a> {
         let local = IpEndpoint { port: local_port, ..self.slots[usize::from(owner)].tuple.local };
         let opened = match endpoint(remote) {
             Some(remote) => self.open_tuple(owner, Tuple { local, remote }, now),
-            None => Err(DataError::Unreachable),
+            None => Err(ConnectError::Unreachable),
         };
         session.data = opened.ok();
         session.fault = opened.err();
     }
 
-    fn open_tuple(&mut self, owner: u16, tuple: Tuple, now: Instant) -> Result<u16, DataError> {
+    fn open_tuple(&mut self, owner: u16, tuple: Tuple, now: Instant) -> Result<u16, ConnectError> {
         if let Some(other) = self.find(&tuple) {
             if !self.slots[usize::from(other)].is_over() {
-                return Err(DataError::NoPort);
+                return Err(ConnectError::NoPort);
             }
             self.release(other);
         }
-        let at = self.take(Kind::Data).ok_or(DataError::NoSlot)?;
+        let at = self.take(Kind::Data).ok_or(ConnectError::NoSlot)?;
         self.dial(at, Role::Data { owner }, tuple, now)?;
         Ok(at)
     }
@@ -100,7 +100,7 @@ impl<'a> Net<'a> {
         role: Role,
         tuple: Tuple,
         now: Instant,
-    ) -> Result<(), DataError> {
+    ) -> Result<(), ConnectError> {
         self.set_tuple(at, tuple);
         let isn = self.secret.sequence_number(&tuple, now);
         let mut iface = self.throw_away_interface(isn, now);
@@ -110,7 +110,7 @@ impl<'a> Net<'a> {
         let connected = slot.socket_mut().connect(iface.context(), tuple.remote, tuple.local);
         if connected.is_err() {
             self.release(at);
-            return Err(DataError::Unreachable);
+            return Err(ConnectError::Unreachable);
         }
         Ok(())
     }

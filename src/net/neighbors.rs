@@ -33,7 +33,9 @@ impl Net<'_> {
         };
         let mut capabilities = self.capabilities.clone();
         capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit -= ETHERNET_HEADER_LEN;
+        // Of a packet, that is.
+        capabilities.max_transmission_unit =
+            capabilities.max_transmission_unit.saturating_sub(ETHERNET_HEADER_LEN);
         let answer = Framed { token: answer, header };
         let mut device = OneFrame::new(frame.payload(), answer, &capabilities);
         let config = smoltcp::iface::Config::new(HardwareAddress::Ip);

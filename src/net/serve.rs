@@ -10,7 +10,7 @@ use super::slots::{Role, Session, Slot};
 use super::stream::TcpStream;
 use super::{Binding, Net, RETRY, due_at, instant, service_at, socket_address};
 use crate::connection::Listed;
-use crate::service::{Action, Data, DataError, Io};
+use crate::service::{Action, ConnectError, Data, Io};
 use crate::stream::Stream;
 use crate::time::Instant;
 
@@ -266,7 +266,7 @@ fn show<'s, 'a>(slot: &'s mut Slot<'a>, stream: &'s mut Option<TcpStream<'s, 'a>
     let is_data = matches!(slot.role, Role::Data { .. });
     match (is_data, slot.established, slot.state()) {
         (true, true, _) => Data::Open(stream.insert(slot.stream())),
-        (true, false, State::Closed) => Data::Failed(DataError::Refused),
+        (true, false, State::Closed) => Data::Failed(ConnectError::Refused),
         _ => Data::Opening(socket_address(slot.tuple.local)),
     }
 }

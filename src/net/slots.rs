@@ -10,7 +10,7 @@ use super::UNSPECIFIED;
 use super::frame::Segment;
 use super::index::Tuple;
 use super::stream::TcpStream;
-use crate::service::{DataError, SessionId};
+use crate::service::{ConnectError, SessionId};
 use crate::time::Instant;
 
 /// What a slot is used for.
@@ -40,7 +40,7 @@ pub(super) struct Session {
     /// The slot of its data connection.
     pub data: Option<u16>,
     /// Why there is no data connection.
-    pub fault: Option<DataError>,
+    pub fault: Option<ConnectError>,
     /// When it wants to be polled.
     pub wait: Option<Instant>,
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tinyftp::service::{DataError, Service};
+use tinyftp::service::{ConnectError, Service};
 
 use crate::net::{DATE, DataEnd, Net, REPLY_MAX, Setup, with_net};
 use crate::observer::Observer;
@@ -162,7 +162,7 @@ fn disturb(net: &mut Net<'_, '_>, at: usize, random: &mut Random, observer: &mut
             50..85 => data_event(net, at, random),
             85..92 => net.elapse(Duration::from_millis(random.below(20_000))),
             92 => net.elapse(Duration::from_secs(random.below(310))),
-            93 => net.refusal = Some(*random.pick(&[DataError::NoPort, DataError::NoSlot])),
+            93 => net.refusal = Some(*random.pick(&[ConnectError::NoPort, ConnectError::NoSlot])),
             94 => net.ftp.storage().held = random.percent(50),
             95 if random.percent(20) => {
                 net.clients[at].control.reset();
@@ -207,7 +207,7 @@ fn data_event(net: &mut Net<'_, '_>, at: usize, random: &mut Random) {
         DataEnd::Connecting { .. } if random.percent(70) => {
             net.open_data(at);
         }
-        DataEnd::Connecting { .. } => net.fail_data(at, DataError::Refused),
+        DataEnd::Connecting { .. } => net.fail_data(at, ConnectError::Refused),
         DataEnd::Open(wire) => {
             match random.below(12) {
                 0..4 => wire.send(&pattern(random.below(3000) as usize)),

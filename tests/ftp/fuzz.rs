@@ -41,7 +41,7 @@ use miniz_oxide::deflate::compress_to_vec_zlib;
 use miniz_oxide::inflate::decompress_to_vec_zlib;
 use tinyftp::auth::Rights;
 use tinyftp::ftp::Config;
-use tinyftp::service::{DataError, Service};
+use tinyftp::service::{ConnectError, Service};
 use tinyftp::storage::{Error, Kind, Path};
 use tinyftp::stream::Status;
 
@@ -458,8 +458,8 @@ fn error(more: u8) -> Error {
     [Error::Io, Error::Full, Error::NotFound, Error::Busy, Error::Denied][usize::from(more % 5)]
 }
 
-fn data_error(more: u8) -> DataError {
-    use DataError::{NoPort, NoSlot, Refused, Unreachable};
+fn data_error(more: u8) -> ConnectError {
+    use ConnectError::{NoPort, NoSlot, Refused, Unreachable};
     [NoSlot, NoPort, Unreachable, Refused][usize::from(more % 4)]
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tinyftp::auth::{Account, Accounts, Grant, Rights};
 use tinyftp::connection::{self, Connection, Listed, State, Transport};
 use tinyftp::ftp::{Codec, Config, Ftp, Session};
-use tinyftp::service::{Action, Data, DataError, Io, Service, SessionId};
+use tinyftp::service::{Action, ConnectError, Data, Io, Service, SessionId};
 use tinyftp::storage::ram::{Block, Node, RamDisk};
 use tinyftp::stream::{Status, Stream};
 use tinyftp::time::{Instant, Timestamp};
@@ -81,7 +81,7 @@ pub enum DataEnd {
     Listening(SocketAddr),
     Connecting { remote: SocketAddr, local: SocketAddr },
     Open(Wire),
-    Failed(DataError),
+    Failed(ConnectError),
 }
 
 impl DataEnd {
@@ -175,7 +175,7 @@ pub struct Net<'s, 'd> {
     /// The next passive port.
     port: u16,
     /// What becomes of the next Listen or Connect, if not what the client makes of it.
-    pub refusal: Option<DataError>,
+    pub refusal: Option<ConnectError>,
     /// Polls sessions that have nothing to do, too: that must change nothing.
     pub restless: bool,
     /// The most bytes that a poll of a session has read from storage.
@@ -390,7 +390,7 @@ impl Net<'_, '_> {
     }
 
     /// The data connection fails.
-    pub fn fail_data(&mut self, at: usize, error: DataError) {
+    pub fn fail_data(&mut self, at: usize, error: ConnectError) {
         self.clients[at].data = DataEnd::Failed(error);
         self.wake(at);
     }

@@ -40,7 +40,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tinyftp::auth::Rights;
-use tinyftp::service::{DataError, Service};
+use tinyftp::service::{ConnectError, Service};
 use tinyftp::storage::{Error, Path};
 
 use crate::net::{DATE, DataEnd, Net, REPLY_MAX, Setup, with_net};
@@ -382,8 +382,8 @@ impl Player<'_, '_, '_> {
                 assert_eq!(local.port(), 20, "{place}");
                 self.open_data();
             }
-            "refuse" => self.net.fail_data(at, DataError::Refused),
-            "unreachable" => self.net.fail_data(at, DataError::Unreachable),
+            "refuse" => self.net.fail_data(at, ConnectError::Refused),
+            "unreachable" => self.net.fail_data(at, ConnectError::Unreachable),
             "(none)" => assert!(matches!(client.data, DataEnd::Absent), "{place}: there is one"),
             "(listening)" => assert!(matches!(client.data, DataEnd::Listening(_)), "{place}"),
             "(open)" => assert!(matches!(client.data, DataEnd::Open(_)), "{place}"),
@@ -427,8 +427,8 @@ impl Player<'_, '_, '_> {
             ("hold", _) => self.net.ftp.storage().held = true,
             ("release", _) => self.net.ftp.storage().held = false,
             ("fail", error) => self.net.ftp.storage().failure = Some(failure(error)),
-            ("no", "port") => self.net.refusal = Some(DataError::NoPort),
-            ("no", "slot") => self.net.refusal = Some(DataError::NoSlot),
+            ("no", "port") => self.net.refusal = Some(ConnectError::NoPort),
+            ("no", "slot") => self.net.refusal = Some(ConnectError::NoSlot),
             ("shutdown", time) => {
                 self.net.ftp.shutdown(self.net.now + span(time));
                 self.net.wake(self.at);

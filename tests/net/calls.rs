@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use smoltcp::socket::tcp::State;
 use smoltcp::wire::{Ipv4Address, Ipv6Address};
-use tinyftp::service::DataError;
+use tinyftp::service::ConnectError;
 
 use crate::raw::{self, GATEWAY_MAC, Peer, RAW_MAC, RAW_V4};
 use crate::sim::{BEACON, ECHO, S, SERVER_MAC, SERVER_V4, SERVER_V6, Shape, World};
@@ -106,11 +106,11 @@ fn a_call_with_no_way_there() {
     let far = SocketAddr::new(Ipv4Address::new(203, 0, 113, 9).into(), 7);
     assert_eq!(w.server.call(far, w.now), Ok(()), "there is a router");
     let nowhere = SocketAddr::new(Ipv6Address::UNSPECIFIED.into(), 7);
-    assert_eq!(w.server.call(nowhere, w.now), Err(DataError::Unreachable));
+    assert_eq!(w.server.call(nowhere, w.now), Err(ConnectError::Unreachable));
     for _ in 0..3 {
         assert_eq!(w.server.call(far, w.now), Ok(()));
     }
-    assert_eq!(w.server.call(far, w.now), Err(DataError::NoSlot));
+    assert_eq!(w.server.call(far, w.now), Err(ConnectError::NoSlot));
     w.run(10 * S);
     assert_eq!(w.server.services.caller.refused.len(), 4);
     w.finish();

@@ -17,7 +17,7 @@ use tinyftp::net::{
     Address, Binding, Bucket, Buffers, Config, HostName, Memory, Net, Outbox, Route, Slot, Timer,
 };
 use tinyftp::service::{
-    Action, DataError, Datagram, DatagramService, Emission, Io, Service, SessionId,
+    Action, ConnectError, Datagram, DatagramService, Emission, Io, Service, SessionId,
 };
 use tinyftp::services::daytime::Daytime;
 use tinyftp::services::discard::Discard;
@@ -388,7 +388,7 @@ impl Server {
     }
 
     /// Has it open a connection to `peer`.
-    pub fn call(&mut self, peer: SocketAddr, now: Micros) -> Result<(), DataError> {
+    pub fn call(&mut self, peer: SocketAddr, now: Micros) -> Result<(), ConnectError> {
         self.due = Some(now);
         self.net.call(CALLER, peer, instant(now))
     }
