@@ -360,8 +360,20 @@ impl<'a> Addressing<'a> {
 
     /// Sends what is due; `None` if the device has no room for it.
     fn send<D: Device + ?Sized>(&mut self, device: &mut D, now: Instant) -> Option<()> {
+        // A question to a group must find us in it.
         #[cfg(feature = "ipv6")]
-        self.send_ipv6(device, now)?;
+        self.send_groups(device, now)?;
+        #[cfg(feature = "ipv6")]
+        self.send_solicitation(device, now)?;
+        self.send_claims(device, now)?;
+        // By now there may be an address to say it from.
+        #[cfg(feature = "ipv6")]
+        self.send_groups(device, now)?;
+        Some(())
+    }
+
+    /// Asks for our addresses, and tells them.
+    fn send_claims<D: Device + ?Sized>(&mut self, device: &mut D, now: Instant) -> Option<()> {
         for own in &mut self.own {
             for _ in 0..PACKETS_A_TURN {
                 if !own.has_turn(now) {

@@ -34,11 +34,13 @@ pub fn group_of(address: Ipv6Address) -> Ipv6Address {
     Ipv6Address::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | f & 0xff, g)
 }
 
+/// The one that a service wants.
+const WANTED: Ipv6Address = Ipv6Address::new(0xff02, 0, 0, 0, 0, 0, 0, 0x99);
+
 /// What the addresses need that are of IPv6, which have the same end, and what a service wants.
 fn groups() -> Seen {
     assert_eq!(group_of(SERVER_V6), group_of(SERVER_LINK_LOCAL));
-    let wanted = Ipv6Address::new(0xff02, 0, 0, 0, 0, 0, 0, 0x99);
-    Seen::Groups(vec![group_of(SERVER_V6), wanted])
+    Seen::Groups(vec![group_of(SERVER_V6), WANTED], vec![])
 }
 
 /// Another host says that it has an address.
@@ -51,7 +53,7 @@ pub fn claim(address: impl Into<IpAddress>) -> Vec<u8> {
 
 /// What was sent but for reports of groups, which come when chance wants it.
 pub fn without_groups(seen: Vec<(Micros, Seen)>) -> Vec<(Micros, Seen)> {
-    seen.into_iter().filter(|(_, seen)| !matches!(seen, Seen::Groups(_))).collect()
+    seen.into_iter().filter(|(_, seen)| !matches!(seen, Seen::Groups(..))).collect()
 }
 
 const ALL_NODES: Ipv6Address = Ipv6Address::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -78,8 +80,13 @@ fn an_ipv6_address_is_asked_for_after_its_group_is_joined() {
     let mut w = started(FIXED_V6);
     let seen = w.watch(10 * S);
     assert_eq!(seen[0], (0, groups()));
-    // RFC 3810 section 9.1: told twice.
-    assert_eq!(seen.iter().filter(|(_, seen)| *seen == groups()).count(), 2);
+    // RFC 3810 section 9.1: told twice; and once more from the address of the link, when there is
+    // one (RFC 3590 section 4).
+    let reports: Vec<_> = seen.iter().filter(|(_, seen)| *seen == groups()).collect();
+    assert_eq!(reports.len(), 3);
+    assert!(reports[1].0 <= 1000);
+    let ready = seen.iter().find(|(_, seen)| *seen == announcement(SERVER_LINK_LOCAL)).unwrap();
+    assert_eq!(reports[2].0, ready.0);
     for address in [SERVER_V6, SERVER_LINK_LOCAL] {
         let asked = seen.iter().position(|(_, seen)| *seen == probe(address)).unwrap();
         let told = seen.iter().position(|(_, seen)| *seen == announcement(address)).unwrap();
@@ -115,7 +122,8 @@ fn a_link_local_address_that_somebody_has_is_not_used() {
         while !w.sent().contains(&probe(SERVER_LINK_LOCAL)) {
             assert!(w.step());
         }
-        assert_eq!(w.exchange([other]), []);
+        let left = vec![group_of(SERVER_LINK_LOCAL), WANTED];
+        assert_eq!(w.exchange([other]), [Seen::Groups(vec![], left)]);
         let seen = without_groups(w.watch(60 * S));
         assert_eq!(seen, []);
         assert_eq!(w.server.net.addresses(), []);
@@ -282,6 +290,27 @@ fn switches_are_told_which_groups_we_are_in() {
         reports += w.sent().len() + w.watch(10 * MS).len();
     }
     assert!((10..=11).contains(&reports), "{reports}");
+    w.finish();
+}
+
+#[test]
+fn switches_are_told_which_groups_we_have_left() {
+    const ANOTHER: Ipv6Address = Ipv6Address::new(0xfd00, 0, 0, 0, 0, 0, 0, 7);
+    const ADDRESSES: &[Address] = &[Address::Fixed(IpCidr::new(IpAddress::Ipv6(ANOTHER), 64))];
+    let mut w = started(ADDRESSES);
+    while !w.sent().contains(&probe(SERVER_LINK_LOCAL)) {
+        assert!(w.step());
+    }
+    w.inject([claim(SERVER_LINK_LOCAL)]);
+    let mut seen = w.sent();
+    seen.extend(w.watch(10 * S).into_iter().map(|(_, seen)| seen));
+    let ours = vec![group_of(ANOTHER), WANTED];
+    let told = Seen::Groups(ours.clone(), vec![group_of(SERVER_LINK_LOCAL)]);
+    // RFC 3810 section 9.1: twice.
+    assert_eq!(seen.iter().filter(|seen| **seen == told).count(), 2, "{seen:?}");
+    w.inject([query(1, 1, ROUTER)]);
+    let seen = w.watch(S);
+    assert!(matches!(&seen[..], [(_, told)] if *told == Seen::Groups(ours, vec![])), "{seen:?}");
     w.finish();
 }
 

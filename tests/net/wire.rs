@@ -5,8 +5,9 @@ use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,
     EthernetRepr, Icmpv4Packet, Icmpv4Repr, Icmpv6Packet, Icmpv6Repr, IpAddress, IpProtocol,
     Ipv4Address, Ipv4Packet, Ipv4Repr, Ipv6Address, Ipv6Packet, Ipv6Repr, MldAddressRecord,
-    MldRepr, NdiscNeighborFlags, NdiscOption, NdiscOptionRepr, NdiscPrefixInformation, NdiscRepr,
-    NdiscRouterFlags, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket, UdpRepr,
+    MldRecordType, MldRepr, NdiscNeighborFlags, NdiscOption, NdiscOptionRepr,
+    NdiscPrefixInformation, NdiscRepr, NdiscRouterFlags, TcpControl, TcpPacket, TcpRepr,
+    TcpSeqNumber, UdpPacket, UdpRepr,
 };
 
 pub type Mac = EthernetAddress;
@@ -313,8 +314,8 @@ pub enum Seen {
     /// News for all that an address is ours.
     Announcement(IpAddress),
     RouterSolicit,
-    /// Multicast groups, in an MLD report.
-    Groups(Vec<Ipv6Address>),
+    /// Multicast groups, in an MLD report: those that it is in, and those that it has left.
+    Groups(Vec<Ipv6Address>, Vec<Ipv6Address>),
     Pong(IpAddress, Vec<u8>),
     PortUnreachable(IpAddress),
     Icmp(IpAddress),
@@ -443,9 +444,13 @@ fn read_report(header: &Ipv6Repr, payload: &[u8]) -> Seen {
     let icmp = Icmpv6Packet::new_checked(&payload[8..]).unwrap();
     assert!(icmp.verify_checksum(&header.src_addr, &header.dst_addr));
     let records = icmp.payload().chunks(20).map(MldAddressRecord::new_unchecked);
-    let groups: Vec<_> = records.map(|record| record.mcast_addr()).collect();
-    assert_eq!(groups.len(), usize::from(icmp.nr_mcast_addr_rcrds()));
-    Seen::Groups(groups)
+    let (left, joined): (Vec<_>, Vec<_>) =
+        records.partition(|record| record.record_type() == MldRecordType::ChangeToInclude);
+    let groups = |records: Vec<MldAddressRecord<_>>| -> Vec<_> {
+        records.iter().map(|record| record.mcast_addr()).collect()
+    };
+    assert_eq!(joined.len() + left.len(), usize::from(icmp.nr_mcast_addr_rcrds()));
+    Seen::Groups(groups(joined), groups(left))
 }
 
 fn read_tcp(source: IpAddress, target: IpAddress, payload: &[u8]) -> Seen {

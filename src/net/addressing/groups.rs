@@ -17,6 +17,10 @@ use crate::time::{Duration, Instant};
 const WANTED_MAX: usize = 4;
 /// All groups: there is one at most for each address.
 const GROUPS_MAX: usize = WANTED_MAX + IFACE_MAX_ADDR_COUNT;
+/// Groups that are left at about the same time; of more than these a router finds out by itself.
+const LEFT_MAX: usize = IFACE_MAX_ADDR_COUNT;
+/// The most that a report has to tell.
+const RECORDS_MAX: usize = GROUPS_MAX + LEFT_MAX;
 /// RFC 3810 section 9.1: how often a change is told.
 const ROBUSTNESS: u8 = 2;
 /// RFC 3810 section 9.11: within which time it is told again.
@@ -29,6 +33,10 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Groups {
     wanted: heapless::Vec<Ipv6Address, WANTED_MAX>,
     joined: heapless::Vec<Ipv6Address, GROUPS_MAX>,
+    /// Those that we were in, which is still to be told.
+    left: heapless::Vec<Ipv6Address, LEFT_MAX>,
+    /// Whether reports come from an address that routers listen to.
+    has_source: bool,
     /// How often it is still to be told that there are others than before.
     changes: u8,
     due: Option<Instant>,
@@ -48,32 +56,43 @@ impl Groups {
     }
 
     /// Joins the groups that go with our addresses, before neighbors are asked about those
-    /// (RFC 4862 section 5.4.2).
+    /// (RFC 4862 section 5.4.2), and leaves those of addresses that are gone.
     pub fn follow(&mut self, addresses: impl Iterator<Item = Ipv6Address>, now: Instant) {
-        let mut addresses = addresses.peekable();
-        if addresses.peek().is_none() {
-            // There is no IPv6.
-            return self.leave();
-        }
-        let mut groups = heapless::Vec::new();
+        let mut groups = heapless::Vec::<_, GROUPS_MAX>::new();
         let mut join = |group| {
             if !groups.contains(&group) {
                 let _ = groups.push(group);
             }
         };
+        let mut addresses = addresses.peekable();
+        let has_ipv6 = addresses.peek().is_some();
         addresses.map(packet::solicited_node).for_each(&mut join);
-        self.wanted.iter().copied().for_each(&mut join);
-        if groups.iter().any(|group| !self.joined.contains(group)) {
-            self.changes = ROBUSTNESS;
-            self.due = Some(now);
+        if has_ipv6 {
+            self.wanted.iter().copied().for_each(&mut join);
         }
-        self.joined = groups;
+        let is_same = |group: &Ipv6Address| self.joined.contains(group);
+        if groups.len() != self.joined.len() || !groups.iter().all(is_same) {
+            self.left.retain(|group| !groups.contains(group));
+            let left = self.joined.iter().filter(|group| !groups.contains(group)).copied();
+            self.left.extend(left.take(LEFT_MAX - self.left.len()));
+            self.joined = groups;
+            self.tell(ROBUSTNESS, now);
+        }
     }
 
-    fn leave(&mut self) {
-        self.joined.clear();
-        self.changes = 0;
-        self.due = None;
+    /// Whether there is an address of the link to report from. Routers do not listen to reports
+    /// from nowhere, so that everything is told again when there is one (RFC 3590 section 4).
+    pub fn speak_from(&mut self, source: Option<Ipv6Address>, now: Instant) {
+        if source.is_some() && !self.has_source && !self.joined.is_empty() {
+            self.tell(1, now);
+        }
+        self.has_source = source.is_some();
+    }
+
+    /// That there are others than before, so many times at least.
+    fn tell(&mut self, times: u8, now: Instant) {
+        self.changes = self.changes.max(times);
+        self.due = Some(now);
     }
 
     /// Somebody wants to know our groups, within this time.
@@ -93,7 +112,7 @@ impl Groups {
         &mut self,
         now: Instant,
         random: &mut Secret,
-    ) -> heapless::Vec<MldAddressRecordRepr<'static>, GROUPS_MAX> {
+    ) -> heapless::Vec<MldAddressRecordRepr<'static>, RECORDS_MAX> {
         let kind = match self.changes {
             0 => MldRecordType::ModeIsExclude,
             _ => MldRecordType::ChangeToExclude,
@@ -101,6 +120,12 @@ impl Groups {
         self.changes = self.changes.saturating_sub(1);
         self.due = (self.changes > 0).then(|| now + random.within(UNSOLICITED_REPORT_INTERVAL));
         self.reported = Some(now);
-        self.joined.iter().map(|&group| MldAddressRecordRepr::new(kind, group)).collect()
+        let record = |kind| move |&group: &Ipv6Address| MldAddressRecordRepr::new(kind, group);
+        let left = self.left.iter().map(record(MldRecordType::ChangeToInclude));
+        let records = self.joined.iter().map(record(kind)).chain(left).collect();
+        if self.changes == 0 {
+            self.left.clear();
+        }
+        records
     }
 }

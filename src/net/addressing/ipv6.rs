@@ -58,21 +58,31 @@ impl Addressing<'_> {
         usize::from(self.plan.has_ipv4() && !has_one)
     }
 
-    /// What is asked and told with whatever address there is. Groups come first: a question to
-    /// one must find us in it.
-    pub(super) fn send_ipv6<D: Device + ?Sized>(
+    /// Says which groups we are in, if there is news of it.
+    pub(super) fn send_groups<D: Device + ?Sized>(
         &mut self,
         device: &mut D,
         now: Instant,
     ) -> Option<()> {
+        let source = self.speaker();
         let ours = self.own.iter().filter(|own| own.is_ours());
         self.groups.follow(ours.filter_map(Own::ipv6), now);
-        let source = self.own.iter().filter(|own| own.is_usable()).find_map(Own::ipv6_link_local);
+        self.groups.speak_from(source, now);
         if self.groups.due().is_some_and(|due| due <= now) {
             let token = device.transmit(instant(now))?;
             let records = self.groups.report(now, &mut self.random);
             packet::report(&records, source, self.hardware, token);
         }
+        Some(())
+    }
+
+    /// Asks for routers, if it is time.
+    pub(super) fn send_solicitation<D: Device + ?Sized>(
+        &mut self,
+        device: &mut D,
+        now: Instant,
+    ) -> Option<()> {
+        let source = self.speaker();
         if let Some(routers) = &mut self.routers
             && routers.asks(now)
         {
@@ -81,5 +91,10 @@ impl Addressing<'_> {
             Packet::RouterSolicit { source }.send(self.hardware, token);
         }
         Some(())
+    }
+
+    /// The address from which to speak to the link, if there is one yet.
+    fn speaker(&self) -> Option<Ipv6Address> {
+        self.own.iter().filter(|own| own.is_usable()).find_map(Own::ipv6_link_local)
     }
 }
