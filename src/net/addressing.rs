@@ -48,7 +48,7 @@ use super::secret::Secret;
 use super::{Config, ConfigError, RETRY, instant};
 use crate::budget::Budget;
 use crate::time::{Duration, Instant};
-use claim::{Fate, Origin, Own};
+use claim::{Fate, Origin, Own, was_told};
 #[cfg(feature = "dhcp")]
 use dhcp::{Dhcp, Lease};
 #[cfg(feature = "ipv6")]
@@ -130,6 +130,8 @@ pub(super) struct Addressing<'a> {
     groups: Groups,
     #[cfg(feature = "ipv6")]
     plan: Plan,
+    /// When it was last told that another host has our hardware address.
+    twin: Option<Instant>,
     /// When there is something to do.
     due: Option<Instant>,
     /// How long to leave the device alone when it is full.
@@ -175,6 +177,7 @@ impl<'a> Addressing<'a> {
             groups: Groups::default(),
             #[cfg(feature = "ipv6")]
             plan,
+            twin: None,
             due: Some(now),
             retry: RETRY,
             lent: core::marker::PhantomData,
@@ -226,8 +229,14 @@ impl<'a> Addressing<'a> {
 
     /// Hears a frame of ARP, of neighbor discovery, or about groups.
     pub fn receive(&mut self, frame: &[u8], now: Instant) -> Outcome {
-        if heard::is_from(frame, self.hardware) {
-            return Outcome::Done;
+        match heard::source(frame) {
+            Some(source) if source == self.hardware => {
+                self.hear_ourselves(frame, now);
+                return Outcome::Done;
+            }
+            Some(source) if source.is_unicast() => {}
+            // Nobody's: an answer would go to many.
+            _ => return Outcome::Done,
         }
         match heard::read(frame) {
             None => Outcome::Pass,
@@ -244,6 +253,28 @@ impl<'a> Addressing<'a> {
                 self.due = Some(now);
                 Outcome::Done
             }
+        }
+    }
+
+    /// Hears a frame from our own hardware address. A switch may have sent back what we sent; if
+    /// we have not sent it, another host has the same hardware address, and both are hard to
+    /// reach.
+    fn hear_ourselves(&mut self, frame: &[u8], now: Instant) {
+        let (address, is_question) = match heard::read(frame) {
+            Some(Heard::Want { address, .. }) => (address, false),
+            Some(Heard::Claim { address, asks, .. }) => {
+                (address, asks.is_some_and(|asked| asked != address))
+            }
+            _ => return,
+        };
+        let is_ours = match self.own.iter().find(|own| own.address() == address) {
+            // Which neighbors smoltcp asks for, and when, is not known here.
+            Some(own) => is_question || own.may_echo(now),
+            None => false,
+        };
+        if !is_ours && !was_told(&mut self.twin, now) {
+            let hardware = self.hardware;
+            warn!("another host has our hardware address {hardware}, and the address {address}");
         }
     }
 
@@ -326,9 +357,9 @@ impl<'a> Addressing<'a> {
         let is_full = self.follow_lease(iface, device, now).is_none();
         #[cfg(not(feature = "dhcp"))]
         let is_full = false;
+        let is_full = self.send(device, now).is_none() || is_full;
         #[cfg(feature = "ipv4")]
         self.fall_back(now);
-        let is_full = self.send(device, now).is_none() || is_full;
         let changed = self.apply(iface);
         if is_full {
             self.due = Some(now + self.retry);
@@ -342,7 +373,7 @@ impl<'a> Addressing<'a> {
 
     fn expire(&mut self, now: Instant) {
         let is_over = |own: &Own| own.until.is_some_and(|until| until <= now);
-        for own in self.own.iter().filter(|own| is_over(own)) {
+        for own in self.own.iter().filter(|own| own.is_usable() && is_over(own)) {
             info!("address {} is gone: no router has renewed it", own.address());
         }
         self.own.retain(|own| !is_over(own));

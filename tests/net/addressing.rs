@@ -152,6 +152,54 @@ fn what_comes_from_afar_or_from_ourselves_is_no_conflict() {
 }
 
 #[test]
+fn another_host_with_our_hardware_address_is_noticed() {
+    let mut w = started(FIXED_V4);
+    w.run(10 * S);
+    listen();
+    let twin = |address| {
+        format!(
+            "WARN another host has our hardware address {SERVER_MAC}, and the address {address}"
+        )
+    };
+    // It begins like us, and has our address or another.
+    for (frame, address) in [
+        (wire::probe(SERVER_V4, SERVER_MAC), SERVER_V4),
+        (wire::arp((SERVER_V4, SERVER_MAC), (SERVER_V4, Mac::BROADCAST)), SERVER_V4),
+        (wire::arp((RAW_V4, SERVER_MAC), (SERVER_V4, Mac::BROADCAST)), RAW_V4),
+    ] {
+        assert_eq!(w.exchange(vec![frame; 3]), []);
+        assert_told(&[&twin(address)]);
+        w.run(10 * S);
+    }
+    // What we have said ourselves, sent back.
+    w.inject([claim(SERVER_V4)]);
+    listen();
+    let told = wire::arp((SERVER_V4, SERVER_MAC), (SERVER_V4, Mac::BROADCAST));
+    let asked = wire::arp((SERVER_V4, SERVER_MAC), (RAW_V4, Mac::BROADCAST));
+    w.inject([told, asked.clone()]);
+    w.run(10 * S);
+    w.inject([asked]);
+    assert_told(&[]);
+    w.finish();
+}
+
+#[test]
+fn what_comes_from_a_group_is_not_answered() {
+    let mut w = World::new(Shape::SMALL);
+    listen();
+    let group = EthernetAddress([0x33, 0x33, 0, 0, 0, 1]);
+    w.inject([wire::arp((SERVER_V4, group), (SERVER_V4, Mac::BROADCAST))]);
+    let questions = [
+        wire::probe(SERVER_V4, Mac::BROADCAST),
+        wire::arp((RAW_V4, Mac::BROADCAST), (SERVER_V4, Mac::BROADCAST)),
+        wire::probe6(SERVER_V6, group),
+    ];
+    assert_eq!(w.exchange(questions), []);
+    assert_told(&[]);
+    w.finish();
+}
+
+#[test]
 fn a_fixed_address_is_kept_and_defended_once_in_ten_seconds() {
     let mut w = World::new(Shape { addresses: FIXED_V4, routes: &[], ..Shape::SMALL });
     raw::introduce(&mut w);

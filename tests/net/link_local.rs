@@ -92,6 +92,12 @@ fn of_the_addresses_that_others_have_none_is_used() {
     }
     w.run(10 * S);
     assert_eq!(chosen(&w), Some(address));
+    // When it is lost later on, the search begins anew.
+    w.run(10 * S);
+    w.inject([claim(address), claim(address)]);
+    let start = w.now;
+    assert_ne!(probed(&mut w), address);
+    assert!(w.now - start <= 2 * S);
 }
 
 #[test]

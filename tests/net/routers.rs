@@ -193,6 +193,9 @@ fn an_address_that_somebody_has_is_not_used() {
     }
     assert_eq!(addresses(&w), []);
     assert_told(&[&format!("WARN address {} is not used: {OTHER} has it", address(1))]);
+    // That it is over is no news.
+    w.run((LIFETIME + 1) * S);
+    assert_told(&[]);
 }
 
 #[test]

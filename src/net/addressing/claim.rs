@@ -51,6 +51,9 @@ pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 /// that it is ours.
 const GLANCE: Duration = Duration::from_secs(1);
 
+/// Within this time a switch that sends back what we send does so.
+const ECHO: Duration = Duration::from_secs(1);
+
 /// Where an address comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -104,6 +107,8 @@ pub struct Own {
     defended: Option<Instant>,
     /// When it was last told that somebody would like to have it.
     wanted: Option<Instant>,
+    /// When we last said something about it.
+    said: Option<Instant>,
 }
 
 impl Own {
@@ -121,6 +126,7 @@ impl Own {
             due: Some(now),
             defended: None,
             wanted: None,
+            said: None,
         };
         if !own.is_usable() {
             let delay = if own.is_v4() { arp::PROBE_WAIT } else { discovery::MAX_DELAY };
@@ -147,6 +153,16 @@ impl Own {
     /// Whether it is ours, or about to be.
     pub fn is_ours(&self) -> bool {
         self.stage != Stage::Refused
+    }
+
+    /// Whether all is told, and nobody has taken it.
+    pub fn is_settled(&self) -> bool {
+        self.stage == Stage::Settled
+    }
+
+    /// Whether what is heard of it now may be what we have said ourselves, sent back.
+    pub fn may_echo(&self, now: Instant) -> bool {
+        self.said.is_some_and(|said| now.since(said) < ECHO)
     }
 
     fn is_used_at_once(&self) -> bool {
@@ -196,6 +212,14 @@ impl Own {
 
     /// Goes on to what is next; says what to send.
     pub fn advance(&mut self, now: Instant, random: &mut Secret) -> Option<Packet> {
+        let packet = self.go_on(now, random);
+        if packet.is_some() {
+            self.said = Some(now);
+        }
+        packet
+    }
+
+    fn go_on(&mut self, now: Instant, random: &mut Secret) -> Option<Packet> {
         match self.stage {
             // In conflict: RFC 4861 section 7.2.6 and RFC 5227 section 2.3 are for what is ours.
             Stage::Probing { left: 0 } if self.defended.is_some() => {
@@ -271,6 +295,7 @@ impl Own {
             // both let it be.
             return self.conflict(by, now);
         }
+        self.said = Some(now);
         if !was_told(&mut self.wanted, now) {
             warn!("address {} is wanted by {by}, which is told that it is ours", self.address());
         }

@@ -43,10 +43,9 @@ pub struct Advertisement {
     pub prefixes: heapless::Vec<PrefixInformation, IFACE_MAX_ADDR_COUNT>,
 }
 
-/// Whether a frame is from this hardware address: if it is our own, a switch has sent back what
-/// we sent.
-pub fn is_from(frame: &[u8], hardware: EthernetAddress) -> bool {
-    EthernetFrame::new_checked(frame).is_ok_and(|frame| frame.src_addr() == hardware)
+/// The hardware address that a frame is from.
+pub fn source(frame: &[u8]) -> Option<EthernetAddress> {
+    Some(EthernetFrame::new_checked(frame).ok()?.src_addr())
 }
 
 /// Reads a frame.

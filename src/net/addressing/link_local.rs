@@ -5,7 +5,7 @@ use smoltcp::wire::IpAddress;
 use smoltcp::wire::{IpCidr, Ipv4Address, Ipv4Cidr};
 
 use super::Addressing;
-use super::claim::{Origin, Own};
+use super::claim::Origin;
 use crate::net::secret::Secret;
 use crate::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ const RATE_LIMIT_INTERVAL: Duration = Duration::from_secs(60);
 /// The search for an address that is free.
 #[derive(Debug)]
 pub struct LinkLocal {
+    /// Since the last address that was good.
     conflicts: u8,
     /// When to choose an address, if there is none.
     due: Option<Instant>,
@@ -34,9 +35,13 @@ impl LinkLocal {
         self.due.get_or_insert(now + patience);
     }
 
-    /// There is another address, or one is chosen already.
-    pub fn rest(&mut self) {
+    /// There is another address, or one is chosen already. When it has `settled`, the conflicts on
+    /// the way there are forgotten.
+    pub fn rest(&mut self, settled: bool) {
         self.due = None;
+        if settled {
+            self.conflicts = 0;
+        }
     }
 
     /// When to choose an address.
@@ -65,8 +70,8 @@ impl Addressing<'_> {
     /// Chooses an IPv4 address if there is none.
     pub(super) fn fall_back(&mut self, now: Instant) {
         let Some(search) = &mut self.link_local else { return };
-        if self.own.iter().any(Own::is_v4) {
-            return search.rest();
+        if let Some(own) = self.own.iter().find(|own| own.is_v4()) {
+            return search.rest(own.is_settled());
         }
         #[cfg(feature = "dhcp")]
         search.seek(self.dhcp.is_some(), now);
