@@ -229,13 +229,17 @@ fn without_a_server_the_question_is_asked_ever_more_slowly() {
 #[test]
 fn a_device_that_is_full_does_not_slow_the_search() {
     let mut w = started(DHCP);
+    w.run(S);
     w.server.port.room = Some(0);
-    w.run(10 * S);
+    let turns = w.server.turns;
+    w.run(60 * S);
     // Nor is it tried a thousand times a second.
-    assert!(w.server.turns < 50, "{}", w.server.turns);
+    assert!(w.server.turns - turns < 100, "{}", w.server.turns);
     w.server.port.room = None;
+    w.sent();
     let asked: Vec<u64> = hears(&mut w, 30 * S).into_iter().map(|(at, _)| at).collect();
-    assert!(asked[0] <= 1000 && asked[1] - asked[0] <= 3000, "{asked:?}");
+    // The second and the third time.
+    assert!(asked[0] <= 1000 && asked[1] - asked[0] <= 5000, "{asked:?}");
 }
 
 #[test]
