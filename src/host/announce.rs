@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use tinyftp::auth::Rights;
-use tinyftp::net::{Binding, Protocol};
+use tinyftp::net::{Binding, Plan, Protocol};
 
 use super::cli::Options;
 use super::network;
@@ -23,8 +23,9 @@ fn introduce(
 ) -> io::Result<()> {
     let (version, hardware) = (env!("CARGO_PKG_VERSION"), options.hardware_address());
     writeln!(out, "tinyftp {version} on {}, hardware address {hardware}", options.tap)?;
+    let plan = Plan::of(&options.addresses);
     for address in &options.addresses {
-        writeln!(out, "  address   {}", network::words(address))?;
+        writeln!(out, "  address   {}", network::words(address, &plan))?;
     }
     if !options.no_mdns {
         writeln!(out, "  name      {}.local", options.hostname.as_str())?;

@@ -192,7 +192,7 @@ impl Options {
         network::check(&self.addresses, &self.routes)?;
         self.services = Services::new(&self.service, &self.listen)?;
         self.services.avoid(self.passive_ports)?;
-        self.services.check(&self.listen, &self.addresses)?;
+        self.services.check(&self.listen, &self.addresses, self.hardware_address())?;
         self.with_users()
     }
 

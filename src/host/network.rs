@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use sha2::{Digest, Sha256};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Cidr, Ipv6Cidr};
-use tinyftp::net::{Address, Route};
+use tinyftp::net::{Address, Plan, Route, is_host};
 
 /// `--address`.
 pub fn address(text: &str) -> Result<Address, String> {
@@ -19,11 +19,8 @@ pub fn address(text: &str) -> Result<Address, String> {
     let expected =
         "expected an address and a prefix length, such as 192.168.69.1/24, or dhcp, or auto";
     let cidr: IpCidr = text.parse().map_err(|()| expected)?;
-    if !cidr.address().is_unicast() || IpAddr::from(cidr.address()).is_loopback() {
-        return Err("this is no address that a host can have on a network".into());
-    }
-    if names_no_host(cidr) {
-        return Err("this is the address of the network itself, or its broadcast address".into());
+    if !is_host(cidr) {
+        return Err("this is no address that a host can have on this network".into());
     }
     Ok(Address::Fixed(cidr))
 }
@@ -33,12 +30,13 @@ pub fn fixed(address: &Address) -> Option<IpCidr> {
     if let Address::Fixed(cidr) = *address { Some(cidr) } else { None }
 }
 
-/// Where an address comes from, in words.
-pub fn words(address: &Address) -> String {
+/// Where an address comes from, in words, if this is the plan.
+pub fn words(address: &Address, plan: &Plan) -> String {
     match address {
         Address::Fixed(cidr) => cidr.to_string(),
         Address::Dhcp => "from DHCP".into(),
-        Address::Auto => "from routers and DHCP, or link-local".into(),
+        Address::Auto if plan.link_local => "from routers and DHCP, or link-local".into(),
+        Address::Auto => "from routers".into(),
     }
 }
 
@@ -117,44 +115,25 @@ fn check_router(addresses: &[Address], via: IpAddress) -> Result<(), String> {
         return Err(format!("the router {via} is the server itself"));
     }
     let near = cidrs().find(|cidr| cidr.contains_addr(&via));
-    if near.is_some_and(|cidr| names_no_host(IpCidr::new(via, cidr.prefix_len()))) {
+    if near.is_some_and(|cidr| !is_host(IpCidr::new(via, cidr.prefix_len()))) {
         return Err(format!("the router {via} is the address of a network, or broadcast"));
     }
-    if near.is_some() || may_come(addresses, via.into()) {
+    if near.is_some() || Plan::of(addresses).may_reach(via.into()) {
         return Ok(());
     }
     Err(format!("the router {via} is on none of our networks: {}", list(addresses)))
 }
 
 /// Whether this is an address of ours, or may become one.
-pub fn may_be_ours(addresses: &[Address], ip: IpAddr) -> bool {
+pub fn may_be_ours(addresses: &[Address], hardware: EthernetAddress, ip: IpAddr) -> bool {
     let is_it = |own: &Address| fixed(own).is_some_and(|cidr| IpAddr::from(cidr.address()) == ip);
-    addresses.iter().any(is_it) || may_come(addresses, ip)
-}
-
-/// Whether this may be an address, or in a network, that we get only later.
-fn may_come(addresses: &[Address], ip: IpAddr) -> bool {
-    let has = |own| addresses.contains(&own);
-    match ip {
-        IpAddr::V4(_) => has(Address::Dhcp) || has(Address::Auto),
-        IpAddr::V6(ip) => has(Address::Auto) || ip.is_unicast_link_local(),
-    }
+    addresses.iter().any(is_it) || Plan::of(addresses).may_bring(ip, hardware)
 }
 
 /// Our addresses, in words.
 pub fn list(addresses: &[Address]) -> String {
-    addresses.iter().map(words).collect::<Vec<_>>().join(", ")
-}
-
-/// Whether this is the first or the last address of an IPv4 network, which no host has
-/// (RFC 1122, 3.2.1.3; RFC 3021 for those of two addresses).
-fn names_no_host(cidr: IpCidr) -> bool {
-    match cidr {
-        IpCidr::Ipv4(cidr) if cidr.prefix_len() < 31 => {
-            [Some(cidr.network().address()), cidr.broadcast()].contains(&Some(cidr.address()))
-        }
-        _ => false,
-    }
+    let plan = Plan::of(addresses);
+    addresses.iter().map(|address| words(address, &plan)).collect::<Vec<_>>().join(", ")
 }
 
 /// The network that an address is in.
@@ -205,18 +184,25 @@ mod tests {
     #[test]
     fn addresses() {
         for good in ["10.0.0.1/8", "fd00::1/64", "192.0.2.1/31", "192.0.2.1/32", "fe80::1/64"] {
-            assert_eq!(words(&own(good)), good);
+            assert_eq!(list(&[own(good)]), good);
         }
         assert_eq!([own("dhcp"), own("AUTO")], [Address::Dhcp, Address::Auto]);
         let error = |text: &str| address(text).unwrap_err();
         for bad in ["", "static", "192.168.69.1", "192.168.69.300/24", "10.0.0.1/33", "::1/129"] {
             assert!(error(bad).starts_with("expected an address and a prefix"), "{bad}");
         }
-        for bad in ["224.0.0.1/8", "ff02::1/64", "0.0.0.0/0", "::/0", "127.0.0.1/8", "::1/128"] {
+        for bad in [
+            "224.0.0.1/8",
+            "ff02::1/64",
+            "0.0.0.0/0",
+            "::/0",
+            "127.0.0.1/8",
+            "::1/128",
+            "240.0.0.1/4",
+            "192.168.69.0/24",
+            "192.168.69.255/24",
+        ] {
             assert!(error(bad).starts_with("this is no address that a host"), "{bad}");
-        }
-        for bad in ["192.168.69.0/24", "192.168.69.255/24"] {
-            assert!(error(bad).starts_with("this is the address of the network"), "{bad}");
         }
     }
 
@@ -278,6 +264,23 @@ mod tests {
         assert_eq!(via(&["auto"], "fd00::2"), Ok(()));
         assert!(via(&["dhcp"], "fd00::2").is_err());
         assert_eq!(via(&["auto"], "10.0.0.1"), Ok(()));
+        // A fixed address is all that there is of IPv4.
+        assert!(via(&["auto", "192.0.2.1/24"], "10.0.0.1").is_err());
+    }
+
+    #[test]
+    fn where_addresses_come_from() {
+        let words = |addresses: &[&str]| {
+            let addresses: Vec<_> = addresses.iter().map(|text| own(text)).collect();
+            list(&addresses)
+        };
+        assert_eq!(words(&["auto"]), "from routers and DHCP, or link-local");
+        assert_eq!(
+            words(&["fd00::1/64", "auto"]),
+            "fd00::1/64, from routers and DHCP, or link-local"
+        );
+        assert_eq!(words(&["192.0.2.1/24", "auto"]), "192.0.2.1/24, from routers");
+        assert_eq!(words(&["dhcp"]), "from DHCP");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use smoltcp::wire::EthernetAddress;
 use tinyftp::net::{Address, Binding};
 use tinyftp::service::{DatagramService, Service};
 use tinyftp::services::mdns;
@@ -124,9 +125,14 @@ impl Services {
     }
 
     /// Services are to be had only where we are, and only at the ports that they have.
-    pub fn check(&self, listen: &[Listen], own: &[Address]) -> Result<(), String> {
+    pub fn check(
+        &self,
+        listen: &[Listen],
+        own: &[Address],
+        hardware: EthernetAddress,
+    ) -> Result<(), String> {
         for &Listen { address, port } in listen {
-            if !network::may_be_ours(own, address) {
+            if !network::may_be_ours(own, hardware, address) {
                 let own = network::list(own);
                 return Err(format!("--listen: {address} is none of our addresses: {own}"));
             }
@@ -237,12 +243,17 @@ mod tests {
         };
         let check = |listen: &str, addresses: &[&str]| {
             let services = services(&["ftp", "echo"], &[]).unwrap();
-            services.check(&[listen.parse().unwrap()], &own(addresses))
+            let hardware = EthernetAddress([2, 0, 0, 0, 0, 1]);
+            services.check(&[listen.parse().unwrap()], &own(addresses), hardware)
         };
         let both = ["192.0.2.1/24", "fd00::1/64"];
-        for good in ["192.0.2.1", "192.0.2.1:7", "fd00::1", "[fd00::1]:21", "fe80::1"] {
+        for good in ["192.0.2.1", "192.0.2.1:7", "fd00::1", "[fd00::1]:21", "fe80::ff:fe00:1"] {
             assert_eq!(check(good, &both), Ok(()));
         }
+        // Of the link there is one address: the one that is made of the hardware address, or given.
+        assert!(check("fe80::1", &both).is_err() && check("fe80::1", &["auto"]).is_err());
+        assert_eq!(check("fe80::1", &["fe80::1/64"]), Ok(()));
+        assert!(check("fe80::ff:fe00:1", &["fe80::1/64"]).is_err());
         assert_eq!(
             check("192.0.2.2", &both).unwrap_err(),
             "--listen: 192.0.2.2 is none of our addresses: 192.0.2.1/24, fd00::1/64"
@@ -254,5 +265,6 @@ mod tests {
         assert_eq!(check("192.0.2.2", &["192.0.2.1/24", "dhcp"]), Ok(()));
         assert_eq!(check("fd00::2", &["auto"]), Ok(()));
         assert_eq!(check("192.0.2.2", &["auto"]), Ok(()));
+        assert!(check("192.0.2.2", &["192.0.2.1/24", "auto"]).is_err());
     }
 }

@@ -57,11 +57,12 @@ use heard::Heard;
 #[cfg(feature = "ipv4")]
 use link_local::LinkLocal;
 pub(super) use packet::Packet;
-use plan::{Plan, fixed};
+use plan::fixed;
 #[cfg(feature = "ipv6")]
 use slaac::Routers;
 
 pub use host_name::HostName;
+pub use plan::{Plan, is_host};
 
 /// Questions for our addresses that are answered in a second, and at once.
 const ANSWERS_A_SECOND: u64 = 1000;
@@ -82,7 +83,8 @@ pub enum Address {
     /// From a DHCP server, with the router that it names (IPv4; with the feature `dhcp`).
     Dhcp,
     /// From whatever the network offers: with IPv6, from the prefixes that routers advertise;
-    /// with IPv4, from a DHCP server, and while none answers one of 169.254.0.0/16.
+    /// with IPv4, from a DHCP server, and while none answers one of 169.254.0.0/16. Beside a fixed
+    /// IPv4 address it is for IPv6 only.
     Auto,
 }
 
@@ -189,7 +191,7 @@ impl<'a> Addressing<'a> {
         }
         #[cfg(not(feature = "dhcp"))]
         let _ = sockets;
-        for cidr in fixed(config) {
+        for cidr in fixed(config.addresses) {
             addressing.claim(cidr, Origin::Fixed, now);
         }
         #[cfg(feature = "ipv6")]

@@ -67,7 +67,7 @@ use secret::Secret;
 use slots::{Kind, Pending, Pool, Pools, Ready, Role};
 use timers::Timers;
 
-pub use addressing::{Address, HostName, Route};
+pub use addressing::{Address, HostName, Plan, Route, is_host};
 pub use index::Bucket;
 pub use outbox::Outbox;
 pub use slots::Slot;
@@ -134,7 +134,7 @@ pub enum ConfigError {
     TwoRoutes(IpCidr),
     /// This router is on none of our networks.
     NotOnLink(IpAddress),
-    /// An address, or the hardware address, is no unicast address.
+    /// An address is none that a host can have, or the hardware address none of one host's.
     NotUnicast,
     /// The device is too small for IPv6.
     SmallMtu,

@@ -426,6 +426,8 @@ fn what_cannot_be_is_refused() {
     }
     const BROADCAST: &[Address] = &[fixed(255, 255, 255, 255, 24)];
     assert_eq!(refused(BROADCAST, &[], 1500), ConfigError::NotUnicast);
+    const NETWORK: &[Address] = &[fixed(10, 0, 0, 0, 8)];
+    assert_eq!(refused(NETWORK, &[], 1500), ConfigError::NotUnicast);
     #[cfg(not(feature = "dhcp"))]
     assert_eq!(refused(&[Address::Dhcp], &[], 1500), ConfigError::NoDhcp);
     const MANY: &[Address] = &[fixed(10, 0, 0, 1, 8); 8];

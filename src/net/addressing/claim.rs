@@ -156,6 +156,7 @@ impl Own {
     }
 
     /// Whether all is told, and nobody has taken it.
+    #[cfg(feature = "ipv4")]
     pub fn is_settled(&self) -> bool {
         self.stage == Stage::Settled
     }

@@ -17,6 +17,7 @@ use smoltcp::wire::{
 };
 
 use super::claim::Origin;
+use super::plan::is_host;
 use super::{Addressing, HostName};
 use crate::net::device::{OneFrame, Outlet};
 use crate::net::frame::Message;
@@ -241,7 +242,8 @@ impl<'a> Dhcp<'a> {
 
     fn accept(&mut self, lease: Lease, now: Instant) {
         let (cidr, server) = (lease.address, lease.server);
-        if !is_usable(cidr) {
+        // Nor is there a network of the whole world.
+        if !is_host(cidr.into()) || cidr.prefix_len() == 0 {
             warn!("address {cidr} from DHCP server {server} is none that can be used");
             return self.restart(now);
         }
@@ -352,19 +354,6 @@ fn router(packet: &DhcpPacket<&[u8]>, address: Ipv4Cidr) -> Option<Ipv4Address> 
     let router = Ipv4Address::from_octets(*option.data.first_chunk()?);
     let is_on_link = address.contains_addr(&router) && router != address.address();
     is_on_link.then_some(router)
-}
-
-/// Whether it can be the address of a host on a link.
-fn is_usable(cidr: Ipv4Cidr) -> bool {
-    let address = cidr.address();
-    let class_e = address.octets()[0] >= 240;
-    let is_network = cidr.prefix_len() < 31 && cidr.network().address() == address;
-    !address.is_loopback()
-        && !class_e
-        && address.octets()[0] != 0
-        && cidr.prefix_len() > 0
-        && !is_network
-        && cidr.broadcast() != Some(address)
 }
 
 /// What tells a server that somebody has the address that it gave us (RFC 2131 table 5).

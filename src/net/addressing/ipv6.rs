@@ -7,6 +7,7 @@ use smoltcp::wire::{IpCidr, Ipv6Address, Ipv6Cidr};
 
 use super::claim::{Origin, Own};
 use super::heard::Advertisement;
+use super::plan::link_local;
 use super::slaac::{self, Routers};
 use super::{Addressing, Packet, packet};
 use crate::net::instant;
@@ -18,8 +19,7 @@ impl Addressing<'_> {
             self.routers = Some(Routers::new(now, &mut self.random));
         }
         if self.plan.ipv6_link_local {
-            let prefix = Ipv6Address::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
-            let address = slaac::with_identifier(prefix, self.hardware);
+            let address = link_local(self.hardware);
             self.claim(Ipv6Cidr::new(address, 64).into(), Origin::LinkLocal, now);
         }
     }

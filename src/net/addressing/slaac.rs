@@ -6,6 +6,7 @@ use smoltcp::wire::{
 };
 
 use super::heard::Advertisement;
+use super::plan::with_identifier;
 use crate::net::secret::Secret;
 use crate::time::{Duration, Instant};
 
@@ -102,15 +103,6 @@ pub fn address(
     let len = if prefix.flags.contains(Flags::ON_LINK) { 64 } else { 128 };
     let address = with_identifier(prefix.prefix, hardware);
     makes_one.then(|| (Ipv6Cidr::new(address, len).into(), valid))
-}
-
-/// An address of a network whose other half is made of our hardware address (RFC 4291 appendix
-/// A).
-pub fn with_identifier(prefix: Ipv6Address, hardware: EthernetAddress) -> Ipv6Address {
-    let [a, b, c, d, e, f] = hardware.0;
-    let identifier = u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
-    let network = prefix.to_bits() >> 64 << 64;
-    Ipv6Address::from_bits(network | u128::from(identifier))
 }
 
 /// Until when an address is valid that was so `until` then, and is told anew for how long (RFC
