@@ -41,6 +41,14 @@ impl Budget {
         self.debt = self.debt.saturating_add(tokens.saturating_mul(PARTS));
     }
 
+    /// Takes one token if there is one; says whether there was.
+    #[cfg(any(feature = "net", test))]
+    pub fn grants(&mut self, now: Instant) -> bool {
+        let granted = self.available(now) > 0;
+        self.take(granted.into());
+        granted
+    }
+
     /// Tokens for a turn: half of the bucket. If they are not there, when to ask again. `place` is
     /// kept by whoever asks: when its turn is, behind all who asked before. Who leaves without
     /// taking what it asked for keeps nobody waiting once the bucket is full.
@@ -79,7 +87,9 @@ mod tests {
     fn a_burst_and_then_a_rate() {
         let mut budget = Budget::new(1000, 250);
         assert_eq!(budget.available(at(0)), 250);
-        budget.take(250);
+        budget.take(249);
+        assert!(budget.grants(at(0)));
+        assert!(!budget.grants(at(0)));
         assert_eq!(budget.available(at(0)), 0);
         assert_eq!(budget.available(at(999)), 0);
         assert_eq!(budget.available(at(1000)), 1);

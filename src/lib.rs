@@ -115,6 +115,8 @@ pub mod auth;
 mod budget;
 pub mod connection;
 pub mod ftp;
+#[cfg(any(feature = "net", feature = "mdns"))]
+mod label;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod service;

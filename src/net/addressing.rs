@@ -293,14 +293,14 @@ impl<'a> Addressing<'a> {
             return Outcome::Done;
         }
         let asks_for_ours = asks.is_some_and(|asked| self.find(asked).is_some());
-        if asks_for_ours && !self.may_answer(now) { Outcome::Done } else { Outcome::Pass }
+        if asks_for_ours && !self.answers.grants(now) { Outcome::Done } else { Outcome::Pass }
     }
 
     fn hear_want(&mut self, address: IpAddress, by: EthernetAddress, now: Instant) -> Outcome {
         let Some(own) = self.find(address) else { return Outcome::Done };
         let fate = own.wanted(by, now);
         self.settle(address, fate, now);
-        if fate == Fate::Lost || !self.may_answer(now) {
+        if fate == Fate::Lost || !self.answers.grants(now) {
             return Outcome::Done;
         }
         Outcome::Answer(match address {
@@ -329,12 +329,6 @@ impl<'a> Addressing<'a> {
             Origin::Lease => self.dhcp.iter_mut().for_each(|dhcp| dhcp.decline(now)),
             _ => {}
         }
-    }
-
-    fn may_answer(&mut self, now: Instant) -> bool {
-        let granted = self.answers.available(now) > 0;
-        self.answers.take(granted.into());
-        granted
     }
 
     fn find(&mut self, address: IpAddress) -> Option<&mut Own> {

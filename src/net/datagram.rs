@@ -1,10 +1,10 @@
 //! Datagrams: one finds the service of its port, its answer finds the way back; and what
 //! services send of their own accord.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use smoltcp::config::IFACE_MAX_ADDR_COUNT;
-use smoltcp::phy::{Device, TxToken};
+use smoltcp::phy::{ChecksumCapabilities, Device, TxToken};
 use smoltcp::wire::{
     ETHERNET_HEADER_LEN, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpAddress,
     IpCidr, IpEndpoint, IpProtocol, IpRepr, UDP_HEADER_LEN, UdpPacket, UdpRepr,
@@ -24,7 +24,7 @@ const MESSAGES_A_TURN: usize = 8;
 /// such as ours, and the two would never stop.
 const FIRST_ANSWERED_PORT: u16 = 1024;
 /// RFC 1122 section 3.2.1.7 asks for a value that can be had; this is the usual one.
-const HOP_LIMIT: u8 = 64;
+pub(super) const HOP_LIMIT: u8 = 64;
 /// To a group, and from a service that has one, so that it can be seen that it came from this link
 /// (RFC 6762 section 11).
 const GROUP_HOP_LIMIT: u8 = 255;
@@ -50,7 +50,7 @@ impl Net<'_> {
                 self.answer_datagram(message, service, token, now);
             }
             // Port unreachable (RFC 1122 section 4.1.3.1, RFC 4443 section 3.1).
-            None if ours && self.may_answer(now) => self.answer_frame(frame, token, now),
+            None if ours && self.answers.grants(now) => self.answer_frame(frame, token, now),
             _ => {}
         }
     }
@@ -96,7 +96,8 @@ impl Net<'_> {
         self.emission = Some(now);
         // Whoever forges the peer's address gains nothing by it, or not for long.
         let amplifies = len.is_some_and(|len| len > message.payload.len());
-        let is_allowed = remote.port >= FIRST_ANSWERED_PORT && (!amplifies || self.may_answer(now));
+        let is_allowed =
+            remote.port >= FIRST_ANSWERED_PORT && (!amplifies || self.answers.grants(now));
         let text = len.filter(|_| is_allowed).and_then(|len| self.message.get(..len));
         let source =
             if local.addr.is_unicast() { Some(local.addr) } else { self.source_for(remote.addr) };
@@ -185,32 +186,42 @@ impl Net<'_> {
     }
 
     fn send_datagram(&self, outgoing: &Outgoing, text: &[u8], token: impl TxToken) {
-        let &Outgoing { hardware, source, destination, hop_limit } = outgoing;
-        let udp = UdpRepr { src_port: source.port, dst_port: destination.port };
-        let len = UDP_HEADER_LEN + text.len();
-        let (from, to) = (source.addr, destination.addr);
-        let ip = IpRepr::new(from, to, IpProtocol::Udp, len, hop_limit);
+        let write = |payload: &mut [u8]| payload.copy_from_slice(text);
+        outgoing.send(self.hardware, (text.len(), write), &self.capabilities.checksum, token);
+    }
+}
+
+/// Where a datagram goes.
+pub(super) struct Outgoing {
+    pub hardware: EthernetAddress,
+    pub source: IpEndpoint,
+    pub destination: IpEndpoint,
+    pub hop_limit: u8,
+}
+
+impl Outgoing {
+    /// Sends it: `len` octets that `write` writes.
+    pub fn send(
+        &self,
+        ours: EthernetAddress,
+        (len, write): (usize, impl FnOnce(&mut [u8])),
+        checksums: &ChecksumCapabilities,
+        token: impl TxToken,
+    ) {
+        let udp = UdpRepr { src_port: self.source.port, dst_port: self.destination.port };
+        let (from, to) = (self.source.addr, self.destination.addr);
+        let ip = IpRepr::new(from, to, IpProtocol::Udp, UDP_HEADER_LEN + len, self.hop_limit);
         let ethernet =
-            EthernetRepr { src_addr: self.hardware, dst_addr: hardware, ethertype: ethertype(to) };
-        let checksums = &self.capabilities.checksum;
+            EthernetRepr { src_addr: ours, dst_addr: self.hardware, ethertype: ethertype(to) };
         token.consume(ETHERNET_HEADER_LEN + ip.buffer_len(), |buffer| {
             let mut frame = EthernetFrame::new_unchecked(buffer);
             ethernet.emit(&mut frame);
             let packet = frame.payload_mut();
             ip.emit(&mut packet[..], checksums);
             let mut datagram = UdpPacket::new_unchecked(&mut packet[ip.header_len()..]);
-            let write = |payload: &mut [u8]| payload.copy_from_slice(text);
-            udp.emit(&mut datagram, &from, &to, text.len(), write, checksums);
+            udp.emit(&mut datagram, &from, &to, len, write, checksums);
         });
     }
-}
-
-/// Where a datagram goes.
-struct Outgoing {
-    hardware: EthernetAddress,
-    source: IpEndpoint,
-    destination: IpEndpoint,
-    hop_limit: u8,
 }
 
 fn hop_limit(service: &dyn DatagramService, destination: IpEndpoint) -> u8 {
@@ -233,11 +244,14 @@ fn group_hardware(group: IpAddr) -> Option<EthernetAddress> {
             let [_, b, c, d] = group.octets();
             Some(EthernetAddress([0x01, 0x00, 0x5e, b & 0x7f, c, d]))
         }
-        IpAddr::V6(group) => {
-            let [.., a, b, c, d] = group.octets();
-            Some(EthernetAddress([0x33, 0x33, a, b, c, d]))
-        }
+        IpAddr::V6(group) => Some(ipv6_group_hardware(group)),
     }
+}
+
+/// The same, of what is known to be a group.
+pub(super) fn ipv6_group_hardware(group: Ipv6Addr) -> EthernetAddress {
+    let [.., a, b, c, d] = group.octets();
+    EthernetAddress([0x33, 0x33, a, b, c, d])
 }
 
 /// The broadcast address of a network, if it has one.

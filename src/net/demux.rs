@@ -61,7 +61,7 @@ impl Net<'_> {
             }
             Frame::Udp(message) => self.deliver_datagram(message, frame, answer, services, now),
             Frame::Answerable(address) => {
-                if self.iface.has_ip_addr(address) && self.may_answer(now) {
+                if self.iface.has_ip_addr(address) && self.answers.grants(now) {
                     self.answer_frame(frame, answer, now);
                 }
             }
@@ -73,13 +73,6 @@ impl Net<'_> {
             #[cfg(feature = "ipv6")]
             Frame::Listeners => drop(self.addressing.receive(frame, now)),
         }
-    }
-
-    /// Whether there may be one more answer to what nobody asked for.
-    pub(super) fn may_answer(&mut self, now: Instant) -> bool {
-        let granted = self.answers.available(now) > 0;
-        self.answers.take(granted.into());
-        granted
     }
 
     /// Brings a segment to the slot of its connection, or to the service of its port.
@@ -115,7 +108,7 @@ impl Net<'_> {
     /// Answers with RST, unless it is one, if not too many were answered so already.
     fn refuse(&mut self, arrival: Arrival<'_, impl TxToken>) {
         let Arrival { segment, frame, answer, now } = arrival;
-        if !segment.rst && self.may_answer(now) {
+        if !segment.rst && self.answers.grants(now) {
             self.answer_frame(frame, answer, now);
         }
     }

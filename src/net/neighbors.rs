@@ -58,10 +58,9 @@ impl Net<'_> {
         if !self.neighborless.contains(&at) {
             let _ = self.neighborless.push(at);
         }
-        if asked || self.questions.available(now) == 0 {
+        if asked || !self.questions.grants(now) {
             return;
         }
-        self.questions.take(1);
         // An interface that knows no neighbors, and has asked for none yet.
         let mut iface = self.throw_away_interface(0, now);
         self.share_routes(&mut iface);

@@ -11,14 +11,13 @@ use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, TxToken};
 use smoltcp::socket::dhcpv4::{Event, RetryConfig, Socket};
 use smoltcp::wire::{
     DHCP_CLIENT_PORT, DHCP_MAX_DNS_SERVER_COUNT, DHCP_SERVER_PORT, DhcpMessageType, DhcpPacket,
-    DhcpRepr, ETHERNET_HEADER_LEN, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
-    IpAddress, IpCidr, IpProtocol, Ipv4Address, Ipv4Cidr, Ipv4Packet, Ipv4Repr, UDP_HEADER_LEN,
-    UdpPacket, UdpRepr,
+    DhcpRepr, EthernetAddress, IpCidr, IpEndpoint, Ipv4Address, Ipv4Cidr,
 };
 
 use super::claim::Origin;
 use super::plan::is_host;
 use super::{Addressing, HostName};
+use crate::net::datagram::{HOP_LIMIT, Outgoing};
 use crate::net::device::{OneFrame, Outlet};
 use crate::net::frame::Message;
 use crate::net::index::Tuple;
@@ -389,28 +388,16 @@ fn declining(
 
 /// Sends a message to all servers, from nobody.
 fn broadcast(repr: &DhcpRepr<'_>, hardware: EthernetAddress, token: impl TxToken) {
-    let (from, to) = (Ipv4Address::UNSPECIFIED, Ipv4Address::BROADCAST);
-    let payload_len = UDP_HEADER_LEN + repr.buffer_len();
-    let next_header = IpProtocol::Udp;
-    let ip = Ipv4Repr { src_addr: from, dst_addr: to, next_header, payload_len, hop_limit: 64 };
-    let ethernet = EthernetRepr {
-        src_addr: hardware,
-        dst_addr: EthernetAddress::BROADCAST,
-        ethertype: EthernetProtocol::Ipv4,
+    let outgoing = Outgoing {
+        hardware: EthernetAddress::BROADCAST,
+        source: IpEndpoint::new(Ipv4Address::UNSPECIFIED.into(), DHCP_CLIENT_PORT),
+        destination: IpEndpoint::new(Ipv4Address::BROADCAST.into(), DHCP_SERVER_PORT),
+        hop_limit: HOP_LIMIT,
     };
-    let udp = UdpRepr { src_port: DHCP_CLIENT_PORT, dst_port: DHCP_SERVER_PORT };
+    let write = |payload: &mut [u8]| {
+        // Every option is short enough for its length.
+        let _ = repr.emit(&mut DhcpPacket::new_unchecked(payload));
+    };
     let checksums = ChecksumCapabilities::default();
-    token.consume(ETHERNET_HEADER_LEN + ip.buffer_len() + payload_len, |buffer| {
-        let mut frame = EthernetFrame::new_unchecked(buffer);
-        ethernet.emit(&mut frame);
-        let mut packet = Ipv4Packet::new_unchecked(frame.payload_mut());
-        ip.emit(&mut packet, &checksums);
-        let mut datagram = UdpPacket::new_unchecked(packet.payload_mut());
-        let (from, to) = (IpAddress::from(from), IpAddress::from(to));
-        let write = |payload: &mut [u8]| {
-            // Every option is short enough for its length.
-            let _ = repr.emit(&mut DhcpPacket::new_unchecked(payload));
-        };
-        udp.emit(&mut datagram, &from, &to, repr.buffer_len(), write, &checksums);
-    });
+    outgoing.send(hardware, (repr.buffer_len(), write), &checksums, token);
 }

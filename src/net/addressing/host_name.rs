@@ -3,8 +3,8 @@
 #[cfg(feature = "dhcp")]
 use smoltcp::wire::DhcpOption;
 
-/// RFC 1035 section 2.3.4.
-const LEN_MAX: usize = 63;
+use crate::label::{LABEL, is_label};
+
 /// RFC 2132 section 3.14.
 #[cfg(feature = "dhcp")]
 const HOST_NAME_OPTION: u8 = 12;
@@ -21,22 +21,13 @@ impl HostName {
     /// A name of 1 to 63 letters, digits and hyphens, neither first nor last a hyphen (RFC 1123
     /// section 2.1); `None` if it is another.
     pub const fn new(name: &'static str) -> Option<Self> {
-        let bytes = name.as_bytes();
-        if bytes.is_empty() || bytes.len() > LEN_MAX {
+        if !is_label(name, LABEL) {
             return None;
-        }
-        let mut at = 0;
-        while at < bytes.len() {
-            let inside = at > 0 && at + 1 < bytes.len();
-            if !(bytes[at].is_ascii_alphanumeric() || bytes[at] == b'-' && inside) {
-                return None;
-            }
-            at += 1;
         }
         Some(Self {
             name,
             #[cfg(feature = "dhcp")]
-            options: [DhcpOption { kind: HOST_NAME_OPTION, data: bytes }],
+            options: [DhcpOption { kind: HOST_NAME_OPTION, data: name.as_bytes() }],
         })
     }
 

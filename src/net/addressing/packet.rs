@@ -16,6 +16,9 @@ use smoltcp::{
     },
 };
 
+#[cfg(feature = "ipv6")]
+use crate::net::datagram::ipv6_group_hardware;
+
 /// A packet that is to be sent; our hardware address is the only thing that it does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packet {
@@ -193,11 +196,9 @@ fn send_ipv6(
     token: impl TxToken,
     write: impl FnOnce(&mut [u8]),
 ) {
-    // RFC 2464 section 7.
-    let [.., a, b, c, d] = header.dst_addr.octets();
     let ethernet = EthernetRepr {
         src_addr: hardware,
-        dst_addr: EthernetAddress([0x33, 0x33, a, b, c, d]),
+        dst_addr: ipv6_group_hardware(header.dst_addr),
         ethertype: EthernetProtocol::Ipv6,
     };
     token.consume(ETHERNET_HEADER_LEN + IPV6_HEADER_LEN + header.payload_len, |buffer| {

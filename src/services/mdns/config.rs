@@ -2,14 +2,15 @@
 
 use core::fmt;
 
+pub(super) use crate::label::LABEL;
+use crate::label::is_label;
+
 /// Addresses that a name resolves to, at most: the first of those that we have.
 pub const ADDRESSES: usize = 8;
 /// Services that are announced, at most.
 pub const SERVICES: usize = 8;
 /// Octets that a service says of itself, at most, with one for each string.
 pub const TEXT: usize = 256;
-/// Octets of a label, at most (RFC 1035, 2.3.4).
-pub const LABEL: usize = 63;
 
 /// What is announced.
 #[derive(Clone, Copy, Debug)]
@@ -100,13 +101,4 @@ impl Advertised<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether this is a label of a host's name (RFC 1123, 2.1).
-fn is_label(label: &str, longest: usize) -> bool {
-    let is_allowed = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
-    (1..=longest).contains(&label.len())
-        && label.bytes().all(is_allowed)
-        && !label.starts_with('-')
-        && !label.ends_with('-')
 }
