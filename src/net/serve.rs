@@ -93,8 +93,10 @@ impl<'a> Net<'a> {
             self.send(at, device, now);
             self.schedule(at, session.wait, now);
         } else {
-            slot.socket_mut().close();
+            slot.stream().finish();
             self.leave(at, now);
+            // Whoever stops next has said all.
+            self.send(at, device, now);
         }
         if let Some(data) = session.data {
             self.send(data, device, now);

@@ -13,6 +13,9 @@ use super::stream::TcpStream;
 use crate::service::{ConnectError, SessionId};
 use crate::time::Instant;
 
+/// How long an ACK waits for data to go with (RFC 9293 section 3.8.6.3 allows half a second).
+const ACK_DELAY: Duration = Duration::from_millis(10);
+
 /// What a slot is used for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Role {
@@ -147,6 +150,7 @@ impl<'a> Slot<'a> {
         socket.set_congestion_control(CongestionControl::Reno);
         // A reply is written as a whole, and should leave at once.
         socket.set_nagle_enabled(false);
+        socket.set_ack_delay(Some(ACK_DELAY));
         socket.set_keep_alive(None);
         socket.set_timeout(timeout);
     }

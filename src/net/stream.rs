@@ -46,6 +46,8 @@ impl Stream for TcpStream<'_, '_> {
     }
 
     fn finish(&mut self) {
+        // No more data will go with the ACKs: those of the last words need not wait for it.
+        self.socket.set_ack_delay(None);
         self.socket.close();
     }
 

@@ -58,6 +58,27 @@ fn a_service_may_call() {
 }
 
 #[test]
+fn who_is_idle_has_acknowledged_the_last_word() {
+    let mut w = world();
+    w.server.services.caller.finishes = true;
+    let syn = call(&mut w, 7);
+    let mut callee = callee(&syn);
+    let answers = callee.exchange(&mut w, &[Segment { syn: true, ..callee.ack() }]);
+    callee.seq = callee.seq.wrapping_add(1);
+    assert_eq!(answers.last().unwrap().flags(), "FIN|ACK");
+    callee.take(&answers);
+    let last = Segment { payload: b"hello".to_vec(), ..callee.fin() };
+    w.server.port.inbox.push_back(callee.frame(&last));
+    while !w.server.net.is_idle() {
+        w.step();
+    }
+    let answers = callee.sent_to_me(&mut w);
+    let [answer] = &answers[..] else { panic!("one ACK, not {answers:?}") };
+    assert_eq!((answer.flags().as_str(), answer.ack_number), ("ACK", callee.seq.wrapping_add(6)));
+    w.finish();
+}
+
+#[test]
 fn ports_are_of_the_dynamic_range_and_nobody_knows_which() {
     let mut ports = HashSet::new();
     for seed in 0..50 {

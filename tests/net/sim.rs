@@ -270,6 +270,8 @@ pub struct Caller {
     pub opened: Vec<(SocketAddr, SocketAddr)>,
     pub refused: Vec<SocketAddr>,
     pub heard: Vec<u8>,
+    /// Whether it has said all with that.
+    pub finishes: bool,
     said: usize,
 }
 
@@ -288,6 +290,9 @@ impl Service for Caller {
         if self.said < self.opened.len() {
             self.said += 1;
             io.control.write(b"hello");
+            if self.finishes {
+                io.control.finish();
+            }
         }
         let bytes = io.control.readable();
         self.heard.extend_from_slice(bytes);
