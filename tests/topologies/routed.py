@@ -103,11 +103,12 @@ def reached(name, addresses, by):
 
 
 def check_way(place, address, by, begin):
+    """Connections go by the table; what needs no connection is answered the way it came."""
     device = "lan" if by in place.routers else "eth0"
     wanted = {**place.routers, **place.hosts}[by].hardware_address(device)
     family = "ipv6" if ":" in address else "ip"
     tap = place.server.network.captures[0]
-    sent = tap.fields(f"eth.src == {place.server.hardware_address} && {family}.dst == {address}",
+    sent = tap.fields(f"tcp && eth.src == {place.server.hardware_address} && {family}.dst == {address}",
                       "eth.dst", since=begin)
     check(len(sent) > 100, f"{len(sent)} frames to {address} were seen")
     ways = {way for way, in sent}
