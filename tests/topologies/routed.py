@@ -108,8 +108,9 @@ def check_way(place, address, by, begin):
     wanted = {**place.routers, **place.hosts}[by].hardware_address(device)
     family = "ipv6" if ":" in address else "ip"
     tap = place.server.network.captures[0]
-    sent = tap.fields(f"tcp && eth.src == {place.server.hardware_address} && {family}.dst == {address}",
-                      "eth.dst", since=begin)
+    server = place.server.hardware_address
+    sent = tap.fields(f"tcp && eth.src == {server} && {family}.dst == {address}", "eth.dst",
+                      since=begin)
     check(len(sent) > 100, f"{len(sent)} frames to {address} were seen")
     ways = {way for way, in sent}
     check(ways == {wanted}, f"sent by way of {ways}, and {by} is {wanted}")
