@@ -44,7 +44,7 @@ def all_topologies():
     import ra
     import routed
     import spoilt
-    for module in (lossy, dhcp, caller, ra, conflict, names, spoilt, onlink, routed, nat, bridged):
+    for module in (dhcp, lossy, caller, ra, conflict, names, spoilt, onlink, routed, nat, bridged):
         yield from module.TOPOLOGIES
 
 
