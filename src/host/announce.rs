@@ -113,11 +113,12 @@ fn example(options: &Options, port: u16) -> Option<String> {
     let host = host(options)?;
     let anonymous = options.users.iter().find(|user| user.is_anonymous());
     let user = anonymous.or(options.users.first())?;
-    let name = if user.is_anonymous() { "" } else { &format!("{}@", user.name) };
+    // curl asks for the password.
+    let name = if user.is_anonymous() { "" } else { &format!("-u {} ", user.name) };
     let port = if port == 21 { String::new() } else { format!(":{port}") };
     let sees_readme = options.root.is_none() && user.root() == "/";
     let file = if sees_readme { "README.txt" } else { "" };
-    Some(format!("curl ftp://{name}{host}{port}/{file}"))
+    Some(format!("curl {name}ftp://{host}{port}/{file}"))
 }
 
 /// Where FTP is to be had, for sure: at an address that is known, or else by name.
@@ -178,7 +179,7 @@ mod tests {
             assert_eq!(example(arguments).as_deref(), Some(expected), "{arguments}");
         };
         works("", "curl ftp://192.168.69.1/README.txt");
-        works("--root / --user a:b --service ftp:2121", "curl ftp://a@192.168.69.1:2121/");
+        works("--root / --user a:b --service ftp:2121", "curl -u a ftp://192.168.69.1:2121/");
         works("--address dhcp --address fd00::1/64", "curl ftp://[fd00::1]/README.txt");
         works("--address dhcp --hostname box", "curl ftp://box.local/README.txt");
         let both = "--address 192.0.2.1/24 --address 192.0.2.2/24";

@@ -30,7 +30,8 @@ pub struct Options {
     #[arg(long, value_name = "DEVICE", default_value = "tap0", value_parser = device)]
     pub tap: String,
 
-    /// Own address with the prefix of its network, or dhcp, or auto; may be repeated
+    /// Own address with the prefix of its network; or dhcp; or auto, from routers, DHCP or by
+    /// itself; may be repeated
     #[arg(long = "address", value_name = "CIDR|dhcp|auto", default_value = "192.168.69.1/24",
           value_parser = network::address)]
     pub addresses: Vec<Address>,
@@ -47,7 +48,7 @@ pub struct Options {
     #[arg(long, value_name = "MAC", value_parser = network::hardware)]
     hardware: Option<EthernetAddress>,
 
-    /// Own name
+    /// Own name: neighbors find the server as NAME.local
     #[arg(long, value_name = "NAME", default_value = "tinyftp", value_parser = host_name)]
     pub hostname: &'static HostName,
 
@@ -61,7 +62,8 @@ pub struct Options {
           hide_default_value = true)]
     service: Vec<Wanted>,
 
-    /// Own address that services are at, or only that at this port; may be repeated [default: all]
+    /// Own address that services are at, and no other; with a port, those at that port alone; may
+    /// be repeated [default: all]
     #[arg(long = "listen", value_name = "ADDRESS[:PORT]")]
     listen: Vec<Listen>,
 
@@ -136,7 +138,7 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub idle_timeout: Duration,
 
-    /// File that gets every frame, for Wireshark; passwords are in it
+    /// File that gets every frame, for Wireshark, in place of what is in it; passwords are in it
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
 

@@ -108,7 +108,12 @@ impl Services {
                 return Err(format!("--service: port {port} is for the server's own use"));
             }
             let is_for_it = |listen: &&Listen| listen.port.is_none_or(|only| only == port);
-            let addresses = listen.iter().filter(is_for_it).map(|listen| listen.address).collect();
+            let mut addresses = Vec::new();
+            for Listen { address, .. } in listen.iter().filter(is_for_it) {
+                if !addresses.contains(address) {
+                    addresses.push(*address);
+                }
+            }
             rows.push(Row { offer, port, addresses });
         }
         Ok(Self(rows))
