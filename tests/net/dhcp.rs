@@ -211,6 +211,7 @@ fn of_several_routers_the_first_that_is_on_the_link() {
 
 #[test]
 fn without_a_server_the_question_is_asked_ever_more_slowly() {
+    listen();
     let mut w = started(DHCP);
     let mut asked = Vec::new();
     for second in 0..600 {
@@ -224,6 +225,11 @@ fn without_a_server_the_question_is_asked_ever_more_slowly() {
         assert!((least * 1000..=least * 1000 + 1000).contains(gap), "{gaps:?}");
     }
     assert!(asked.len() >= 11);
+    // Once is enough.
+    assert_told(&[
+        "INFO address fe80::ff:fe00:1/64 is ours",
+        "WARN no DHCP server answers yet; it is asked on",
+    ]);
 }
 
 #[test]

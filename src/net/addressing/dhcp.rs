@@ -29,6 +29,8 @@ use crate::time::{Duration, Instant};
 /// slowly.
 const FIRST_DISCOVERY: Duration = Duration::from_secs(2);
 const LAST_DISCOVERY: Duration = Duration::from_secs(64);
+/// With the third question it is said that there is no answer.
+const TOLD_DISCOVERY: Duration = Duration::from_secs(16);
 const REQUEST: Duration = Duration::from_secs(2);
 /// RFC 2131 section 4.4.5: a renewal is repeated after half of what is left, but no sooner than
 /// this. A lease of a minute or two needs a shorter time, and so has it.
@@ -213,6 +215,9 @@ impl<'a> Dhcp<'a> {
             // All servers were asked, and smoltcp waits for their offers.
             if iface.poll_at(instant(now), &self.sockets) == Some(instant(until)) {
                 self.discovery = (self.discovery * 2).min(LAST_DISCOVERY);
+                if self.discovery == TOLD_DISCOVERY {
+                    warn!("no DHCP server answers yet; it is asked on");
+                }
             }
         }
         Some(())
