@@ -18,6 +18,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `mod` | [`Net`] and its turn |
+//! | `config`, `memory`, `table` | what the owner gives it: who we are, where it works, what it serves |
 //! | `demux` | a frame finds its slot, or the service of its port |
 //! | `serve` | a slot's turn: the service, then egress |
 //! | `addressing` | our own addresses, and the routes that come with them |
@@ -34,6 +35,7 @@
 
 mod addressing;
 mod call;
+mod config;
 mod connections;
 mod data;
 mod datagram;
@@ -41,38 +43,43 @@ mod demux;
 mod device;
 mod frame;
 mod index;
+mod memory;
 mod neighbors;
 mod outbox;
 mod secret;
 mod serve;
 mod slots;
 mod stream;
+mod table;
 mod timers;
 
-use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::RangeInclusive;
 
-use smoltcp::iface::{Interface, SocketSet, SocketStorage};
+use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities};
 use smoltcp::socket::tcp::State;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
 
 use crate::budget::Budget;
-use crate::service::{DatagramService, Service};
 use crate::time::{Duration, Instant};
 use addressing::Addressing;
 use index::Index;
+use memory::{Furniture, furnish};
 use secret::Secret;
 use slots::{Kind, Pending, Pool, Pools, Ready, Role};
+use table::service_at;
 use timers::Timers;
 
 pub use addressing::{Address, HostName, Plan, Route, is_host};
+pub use config::{Config, ConfigError};
 pub use index::Bucket;
+pub use memory::{Buffers, Memory};
 pub use outbox::Outbox;
 pub use slots::Slot;
 /// The smoltcp whose types are in the signatures of this module.
 pub use smoltcp;
+pub use table::{Binding, Protocol};
 pub use timers::Timer;
 
 /// Frames that one turn receives at most.
@@ -103,182 +110,6 @@ const QUESTIONS_A_SECOND: u64 = 100;
 const QUESTIONS_AT_ONCE: u64 = 32;
 /// Slots that are woken when a neighbor becomes known; the others look again after a second.
 const NEIGHBOR_WAITERS: usize = 32;
-
-/// Who we are on the network.
-#[derive(Clone, Debug)]
-pub struct Config<'c> {
-    /// Our hardware address. It must be unicast.
-    pub hardware: EthernetAddress,
-    /// Where our addresses come from.
-    pub addresses: &'c [Address],
-    /// The ways to other networks, besides those that a DHCP server or routers tell.
-    pub routes: &'c [Route],
-    /// What we are called; a DHCP server is told.
-    pub host_name: Option<&'static HostName>,
-    /// First and last port for data connections that clients open. No service may have one
-    /// of them.
-    pub passive_ports: RangeInclusive<u16>,
-    /// A random number that is new at every start, and that nobody can guess: sequence
-    /// numbers, ports and the index depend on it.
-    pub seed: u128,
-}
-
-/// Why a [`Config`] is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigError {
-    /// More addresses than smoltcp was compiled for.
-    TooManyAddresses,
-    /// More routes than smoltcp was compiled for.
-    TooManyRoutes,
-    /// Two routes lead to this network.
-    TwoRoutes(IpCidr),
-    /// This router is on none of our networks.
-    NotOnLink(IpAddress),
-    /// An address is none that a host can have, or the hardware address none of one host's.
-    NotUnicast,
-    /// The device is too small for IPv6.
-    SmallMtu,
-    /// The feature `dhcp` is off.
-    NoDhcp,
-    /// The memory has no slots, or less for something than its slots need.
-    Memory,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use smoltcp::config::{IFACE_MAX_ADDR_COUNT, IFACE_MAX_ROUTE_COUNT};
-        match self {
-            ConfigError::TooManyAddresses => {
-                write!(
-                    f,
-                    "more than {IFACE_MAX_ADDR_COUNT} addresses, with those that come by themselves"
-                )
-            }
-            ConfigError::TooManyRoutes => {
-                write!(
-                    f,
-                    "more than {IFACE_MAX_ROUTE_COUNT} routes, with those that come by themselves"
-                )
-            }
-            ConfigError::TwoRoutes(cidr) => write!(f, "two routes to {cidr}"),
-            ConfigError::NotOnLink(router) => {
-                write!(f, "the router {router} is on none of our networks")
-            }
-            ConfigError::NotUnicast => f.write_str("an address is not unicast"),
-            ConfigError::SmallMtu => f.write_str("IPv6 needs an MTU of 1280 bytes"),
-            ConfigError::NoDhcp => f.write_str("this program was built without DHCP"),
-            ConfigError::Memory => f.write_str("not enough memory"),
-        }
-    }
-}
-
-impl core::error::Error for ConfigError {}
-
-/// The memory that [`Net`] works in, lent by the caller: nothing is allocated later.
-///
-/// The first `control` slots are for connections to services, of which there must be one, the
-/// others for data connections. There may be 65,534 slots at most.
-pub struct Memory<'a> {
-    /// How many of the slots are for connections to services.
-    pub control: usize,
-    /// One for each slot.
-    pub slots: &'a mut [Slot<'a>],
-    /// One for each slot, and one more with [`Address::Dhcp`] or [`Address::Auto`].
-    pub sockets: &'a mut [SocketStorage<'a>],
-    /// One for each slot.
-    pub timers: &'a mut [Timer],
-    /// Two for each slot.
-    pub buckets: &'a mut [Bucket],
-    /// Receive and transmit buffers of the connections to services.
-    pub control_buffers: Buffers<'a>,
-    /// Receive and transmit buffers of the data connections.
-    pub data_buffers: Buffers<'a>,
-    /// Where services over UDP write what they send: as many bytes as the longest message has.
-    /// It may be empty if there are none.
-    pub message: &'a mut [u8],
-    /// For what services over UDP send to peers of their own accord; none of those here does.
-    pub outbox: Outbox<'a>,
-}
-
-/// Memory for the buffers of a pool of slots: each slot gets an equal share.
-///
-/// What services write as a whole must fit the transmit buffer of a slot: for
-/// [`Ftp`](crate::ftp::Ftp), `Ftp::REPLY_MAX` bytes on the control connection, and on the data
-/// connection a line of a listing, 512 bytes and a path.
-pub struct Buffers<'a> {
-    /// Where received bytes wait. A share over 65,535 bytes makes use of window scaling.
-    pub receive: &'a mut [u8],
-    /// Where bytes wait until they are acknowledged.
-    pub transmit: &'a mut [u8],
-}
-
-/// A row of the service table: a port, and what runs behind it.
-pub struct Binding<'s> {
-    /// What the service is called.
-    pub name: &'static str,
-    /// Those of our addresses at which it can be had; none means all of them.
-    pub addresses: &'s [IpAddr],
-    /// The port; 0 is no port, and the row does nothing.
-    pub port: u16,
-    /// The service.
-    pub protocol: Protocol<'s>,
-}
-
-/// A service, and what it runs over.
-pub enum Protocol<'s> {
-    /// A service over TCP.
-    Tcp(&'s mut dyn Service),
-    /// A service over UDP.
-    Udp(&'s mut dyn DatagramService),
-}
-
-impl<'s> Binding<'s> {
-    /// A service over TCP, at all of our addresses.
-    pub fn tcp(name: &'static str, port: u16, service: &'s mut dyn Service) -> Self {
-        Self { name, addresses: &[], port, protocol: Protocol::Tcp(service) }
-    }
-
-    /// A service over UDP, at all of our addresses.
-    pub fn udp(name: &'static str, port: u16, service: &'s mut dyn DatagramService) -> Self {
-        Self { name, addresses: &[], port, protocol: Protocol::Udp(service) }
-    }
-
-    /// The same, at some of our addresses only.
-    pub fn at(self, addresses: &'s [IpAddr]) -> Self {
-        Self { addresses, ..self }
-    }
-
-    /// Whether a connection to this endpoint is for this service.
-    fn accepts(&self, local: IpEndpoint) -> bool {
-        matches!(self.protocol, Protocol::Tcp(_)) && self.is_at(local)
-    }
-
-    /// The service, if a datagram to this endpoint is for it. Groups are nobody's address.
-    fn datagrams(&mut self, local: IpEndpoint) -> Option<&mut dyn DatagramService> {
-        let is_at =
-            if local.addr.is_unicast() { self.is_at(local) } else { self.port == local.port };
-        match &mut self.protocol {
-            Protocol::Udp(service) if is_at => Some(*service),
-            _ => None,
-        }
-    }
-
-    fn is_at(&self, local: IpEndpoint) -> bool {
-        let address = local.addr.into();
-        self.port == local.port && (self.addresses.is_empty() || self.addresses.contains(&address))
-    }
-}
-
-/// The service over TCP of a row.
-fn service_at<'b, 's>(
-    services: &'b mut [Binding<'s>],
-    row: usize,
-) -> Option<&'b mut (dyn Service + 's)> {
-    match &mut services.get_mut(row)?.protocol {
-        Protocol::Tcp(service) => Some(*service),
-        Protocol::Udp(_) => None,
-    }
-}
 
 /// A network interface with the connections to its services.
 ///
@@ -553,55 +384,4 @@ fn endpoint(address: SocketAddr) -> Option<IpEndpoint> {
         _ => return None,
     };
     Some(IpEndpoint::new(ip, address.port()))
-}
-
-/// What [`Memory`] becomes.
-struct Furniture<'a> {
-    slots: &'a mut [Slot<'a>],
-    index: Index<'a>,
-    timers: Timers<'a>,
-    message: &'a mut [u8],
-    outbox: Outbox<'a>,
-    /// Room for a socket that is no slot's.
-    spare: Option<&'a mut SocketStorage<'a>>,
-}
-
-/// Gives each slot its socket, and makes the rest of the memory what it is for.
-fn furnish(memory: Memory<'_>) -> Result<Furniture<'_>, ConfigError> {
-    let Memory { control, slots, sockets, timers, buckets, message, outbox, .. } = memory;
-    let enough = (1..usize::from(u16::MAX)).contains(&slots.len())
-        && (1..=slots.len()).contains(&control)
-        && sockets.len() >= slots.len()
-        && timers.len() >= slots.len()
-        && buckets.len() >= 2 * slots.len();
-    if !enough {
-        return Err(ConfigError::Memory);
-    }
-    let mut sockets = sockets.iter_mut();
-    let (control_slots, data_slots) = slots.split_at_mut(control);
-    equip(control_slots, &mut sockets, memory.control_buffers)?;
-    equip(data_slots, &mut sockets, memory.data_buffers)?;
-    let (index, timers, spare) = (Index::new(buckets), Timers::new(timers), sockets.next());
-    Ok(Furniture { slots, index, timers, message, outbox, spare })
-}
-
-/// Gives each slot a socket, with its share of the buffers.
-fn equip<'a>(
-    slots: &mut [Slot<'a>],
-    sockets: &mut impl Iterator<Item = &'a mut SocketStorage<'a>>,
-    buffers: Buffers<'a>,
-) -> Result<(), ConfigError> {
-    let count = slots.len().max(1);
-    let (receive, transmit) = (buffers.receive.len() / count, buffers.transmit.len() / count);
-    if receive == 0 || transmit == 0 {
-        return if slots.is_empty() { Ok(()) } else { Err(ConfigError::Memory) };
-    }
-    let receive = buffers.receive.chunks_exact_mut(receive);
-    let transmit = buffers.transmit.chunks_exact_mut(transmit);
-    for (((slot, storage), receive), transmit) in
-        slots.iter_mut().zip(sockets).zip(receive).zip(transmit)
-    {
-        slot.equip(storage, receive, transmit);
-    }
-    Ok(())
 }

@@ -94,8 +94,8 @@ impl<'a> Zone<'a> {
     }
 
     /// The addresses that the name stands for. An IPv6 address of the link says nothing without
-    /// its zone, for which a record has no place, and most FTP clients cannot open a data
-    /// connection then: it is told only if there is no other.
+    /// its zone, for which a record has no place, and a client such as curl cannot open a
+    /// data connection then: it is told only if there is no other.
     fn told(&self) -> impl Iterator<Item = IpAddr> {
         let is_alone = self.addresses.iter().all(needs_zone);
         self.addresses.iter().filter(move |address| is_alone || !needs_zone(address)).copied()

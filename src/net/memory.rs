@@ -1,0 +1,99 @@
+//! The memory that the caller lends, and what it becomes.
+
+use smoltcp::iface::SocketStorage;
+
+use super::config::ConfigError;
+use super::index::{Bucket, Index};
+use super::outbox::Outbox;
+use super::slots::Slot;
+use super::timers::{Timer, Timers};
+
+/// The memory that [`Net`](super::Net) works in, lent by the caller: nothing is allocated later.
+///
+/// The first `control` slots are for connections to services, of which there must be one, the
+/// others for data connections. There may be 65,534 slots at most.
+pub struct Memory<'a> {
+    /// How many of the slots are for connections to services.
+    pub control: usize,
+    /// One for each slot.
+    pub slots: &'a mut [Slot<'a>],
+    /// One for each slot, and one more with [`Address::Dhcp`](super::Address::Dhcp) or
+    /// [`Address::Auto`](super::Address::Auto).
+    pub sockets: &'a mut [SocketStorage<'a>],
+    /// One for each slot.
+    pub timers: &'a mut [Timer],
+    /// Two for each slot.
+    pub buckets: &'a mut [Bucket],
+    /// Receive and transmit buffers of the connections to services.
+    pub control_buffers: Buffers<'a>,
+    /// Receive and transmit buffers of the data connections.
+    pub data_buffers: Buffers<'a>,
+    /// Where services over UDP write what they send: as many bytes as the longest message has.
+    /// It may be empty if there are none.
+    pub message: &'a mut [u8],
+    /// For what services over UDP send to peers of their own accord; none of those here does.
+    pub outbox: Outbox<'a>,
+}
+
+/// Memory for the buffers of a pool of slots: each slot gets an equal share.
+///
+/// What services write as a whole must fit the transmit buffer of a slot: for
+/// [`Ftp`](crate::ftp::Ftp), `Ftp::REPLY_MAX` bytes on the control connection, and on the data
+/// connection a line of a listing, 512 bytes and a path.
+pub struct Buffers<'a> {
+    /// Where received bytes wait. A share over 65,535 bytes makes use of window scaling.
+    pub receive: &'a mut [u8],
+    /// Where bytes wait until they are acknowledged.
+    pub transmit: &'a mut [u8],
+}
+
+/// What [`Memory`] becomes.
+pub(super) struct Furniture<'a> {
+    pub slots: &'a mut [Slot<'a>],
+    pub index: Index<'a>,
+    pub timers: Timers<'a>,
+    pub message: &'a mut [u8],
+    pub outbox: Outbox<'a>,
+    /// Room for a socket that is no slot's.
+    pub spare: Option<&'a mut SocketStorage<'a>>,
+}
+
+/// Gives each slot its socket, and makes the rest of the memory what it is for.
+pub(super) fn furnish(memory: Memory<'_>) -> Result<Furniture<'_>, ConfigError> {
+    let Memory { control, slots, sockets, timers, buckets, message, outbox, .. } = memory;
+    let enough = (1..usize::from(u16::MAX)).contains(&slots.len())
+        && (1..=slots.len()).contains(&control)
+        && sockets.len() >= slots.len()
+        && timers.len() >= slots.len()
+        && buckets.len() >= 2 * slots.len();
+    if !enough {
+        return Err(ConfigError::Memory);
+    }
+    let mut sockets = sockets.iter_mut();
+    let (control_slots, data_slots) = slots.split_at_mut(control);
+    equip(control_slots, &mut sockets, memory.control_buffers)?;
+    equip(data_slots, &mut sockets, memory.data_buffers)?;
+    let (index, timers, spare) = (Index::new(buckets), Timers::new(timers), sockets.next());
+    Ok(Furniture { slots, index, timers, message, outbox, spare })
+}
+
+/// Gives each slot a socket, with its share of the buffers.
+fn equip<'a>(
+    slots: &mut [Slot<'a>],
+    sockets: &mut impl Iterator<Item = &'a mut SocketStorage<'a>>,
+    buffers: Buffers<'a>,
+) -> Result<(), ConfigError> {
+    let count = slots.len().max(1);
+    let (receive, transmit) = (buffers.receive.len() / count, buffers.transmit.len() / count);
+    if receive == 0 || transmit == 0 {
+        return if slots.is_empty() { Ok(()) } else { Err(ConfigError::Memory) };
+    }
+    let receive = buffers.receive.chunks_exact_mut(receive);
+    let transmit = buffers.transmit.chunks_exact_mut(transmit);
+    for (((slot, storage), receive), transmit) in
+        slots.iter_mut().zip(sockets).zip(receive).zip(transmit)
+    {
+        slot.equip(storage, receive, transmit);
+    }
+    Ok(())
+}
