@@ -19,6 +19,9 @@ use super::network;
 use super::services::{Listen, Services, Wanted};
 use super::size::Size;
 
+/// Microseconds that it looks for the next frame by default.
+const BUSY_POLL: u16 = 100;
+
 /// An FTP and echo server with an IP address of its own, on a TAP device.
 ///
 /// Without options it serves a disk in memory at 192.168.69.1 to anybody. Set the device up
@@ -138,6 +141,11 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub idle_timeout: Duration,
 
+    /// Microseconds that it looks for the next frame before it sleeps, while there is traffic;
+    /// 0 is not at all [default: 100, with one processor 0]
+    #[arg(long, value_name = "MICROSECONDS", value_parser = number(0, 10_000u16))]
+    busy_poll: Option<u16>,
+
     /// File that gets every frame, for Wireshark, in place of what is in it; passwords are in it
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
@@ -166,6 +174,14 @@ impl Options {
     /// Where mDNS is, if it is wanted.
     pub fn mdns_port(&self) -> u16 {
         if self.no_mdns { 0 } else { mdns::PORT }
+    }
+
+    /// How long it looks for the next frame before it sleeps. With a single processor the client
+    /// may be waiting for that.
+    pub fn busy_poll(&self) -> Duration {
+        let is_alone = std::thread::available_parallelism().is_ok_and(|count| count.get() == 1);
+        let default = if is_alone { 0 } else { BUSY_POLL };
+        Duration::from_micros(self.busy_poll.unwrap_or(default).into())
     }
 
     /// The options of this program's command line. Ends the program if they are wrong, or

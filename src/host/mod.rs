@@ -16,4 +16,5 @@ mod size;
 mod table;
 mod tap;
 mod tree;
+mod wait;
 mod zlib;

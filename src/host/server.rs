@@ -4,7 +4,6 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use log::info;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use smoltcp::phy::{PcapMode, PcapWriter};
@@ -28,6 +27,7 @@ use super::signals::Signals;
 use super::table::Table;
 use super::tap::Tap;
 use super::tree;
+use super::wait::Waiter;
 
 /// Bytes of the longest command line and of the longest path.
 const LINE_MAX: usize = 512;
@@ -169,10 +169,11 @@ impl<'o> Server<'o> {
 
     fn serve(&mut self, services: &mut [Binding<'_>]) -> Result<(), String> {
         let (mut stops_at, mut table) = (None, Table::default());
+        let mut waiter = Waiter::new(self.clock, self.options.busy_poll());
         loop {
             let now = self.clock.now();
             let due = self.net.poll(&mut self.device, services, now);
-            let due = due.into_iter().chain(table.go_on(&self.net, services, now)).min();
+            let table_due = table.go_on(&self.net, services, now);
             if let Some(error) = self.device.get_mut().failure() {
                 return Err(format!("{} is gone: {error}", self.options.tap));
             }
@@ -180,7 +181,10 @@ impl<'o> Server<'o> {
                 info!("stopped");
                 return Ok(());
             }
-            self.wait(now, due, stops_at)?;
+            let due = due.into_iter().chain(table_due).chain(stops_at).min();
+            if !self.wait(&mut waiter, due)? {
+                continue;
+            }
             if self.signals.asked() {
                 table.ask();
             }
@@ -197,25 +201,13 @@ impl<'o> Server<'o> {
         }
     }
 
-    /// Sleeps until a frame or a signal comes, or the next turn is due.
-    fn wait(
-        &self,
-        now: Instant,
-        due: Option<Instant>,
-        stops_at: Option<Instant>,
-    ) -> Result<(), String> {
-        let due = due.into_iter().chain(stops_at).min();
-        let timeout = due.map(|due| {
-            let delay = due.since(now);
-            Timespec { tv_sec: delay.as_secs() as i64, tv_nsec: delay.subsec_nanos().into() }
-        });
+    /// Waits for a frame or a signal, or until the next turn is due; says whether it is a signal.
+    fn wait(&self, waiter: &mut Waiter, due: Option<Instant>) -> Result<bool, String> {
         let [stops, hangups, questions] = self.signals.pipes();
-        let mut fds = [self.device.get_ref().as_fd(), stops, hangups, questions]
-            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(format!("cannot wait: {error}")),
-        }
+        let sources = [self.device.get_ref().as_fd(), stops, hangups, questions];
+        let ready = waiter.wait(sources, due).map_err(|error| format!("cannot wait: {error}"))?;
+        let [_, signals @ ..] = ready;
+        Ok(signals.contains(&true))
     }
 }
 
