@@ -94,6 +94,38 @@ def rate(_):
         admin.delete("file")
 
 
+class Numbered:
+    """A file of GiB whose every MiB is another, and its sum."""
+
+    def __init__(self, size):
+        self.left, self.number, self.total = size // MIB, 0, hashlib.sha256()
+
+    def read(self, _):
+        if self.left == 0:
+            return b""
+        self.left, self.number = self.left - 1, self.number + 1
+        block = self.number.to_bytes(8, "big") * (MIB // 8)
+        self.total.update(block)
+        return block
+
+
+def more_than_32_bits(lab):
+    """5 GiB: sequence numbers go round once, and sizes do not fit into 32 bits."""
+    large = lab.root / "large"
+    large.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "mode=777,size=5200m", "tmpfs", large)
+    try:
+        with ftplib.FTP(SERVER, timeout=20) as ftp:
+            ftp.login(USER, PASSWORD)
+            sent, back = Numbered(5 * 1024 * MIB), hashlib.sha256()
+            ftp.storbinary("STOR large/file", sent, blocksize=MIB)
+            check(ftp.size("large/file") == 5 * 1024 * MIB, "SIZE tells something else")
+            ftp.retrbinary("RETR large/file", back.update, blocksize=MIB)
+            check(back.digest() == sent.total.digest(), "something else came back")
+    finally:
+        run("umount", "-l", large)
+
+
 def told_why(lab):
     """Clients that read the reply only when they have sent everything: 100 MiB of 2 MiB."""
     ftp = f"ftp://anna:secret@{SERVER}/"
@@ -200,4 +232,5 @@ CASES = [
     ("files", "limits", "ftplib", "modes of new files", umask),
     ("files", "limits", "ftplib", "checksums", checksums),
     ("files", "limits", "lftp", "MODE Z", deflate),
+    ("files", "limits", "ftplib", "5 GiB both ways", more_than_32_bits),
 ]
