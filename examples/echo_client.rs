@@ -11,10 +11,14 @@
 
 #[path = "echo_client/connection.rs"]
 mod connection;
+#[path = "../src/host/offload.rs"]
+mod offload;
 #[path = "echo_client/ports.rs"]
 mod ports;
 #[path = "echo_client/resolver.rs"]
 mod resolver;
+#[path = "../src/host/sys.rs"]
+mod sys;
 #[path = "../src/host/tap.rs"]
 mod tap;
 
@@ -104,7 +108,7 @@ struct Stack {
 
 impl Stack {
     fn open(arguments: &Arguments) -> Result<Self, String> {
-        let mut tap = Tap::open(&arguments.tap)?;
+        let mut tap = Tap::open(&arguments.tap, None)?;
         let routes: Vec<Route> =
             arguments.gateways.iter().map(|&router| Route::default_via(router.into())).collect();
         let [a, b, c, d] = random::<4>()?;

@@ -33,6 +33,10 @@ pub struct Options {
     #[arg(long, value_name = "DEVICE", default_value = "tap0", value_parser = device)]
     pub tap: String,
 
+    /// Lets the kernel compute checksums and cut what is sent into frames [default: on if it can]
+    #[arg(long, value_name = "on|off", value_parser = on_or_off())]
+    pub offload: Option<bool>,
+
     /// Own address with the prefix of its network; or dhcp; or auto, from routers, DHCP or by
     /// itself; may be repeated
     #[arg(long = "address", value_name = "CIDR|dhcp|auto", default_value = "192.168.69.1/24",
@@ -292,6 +296,10 @@ where
         Ok(number) if first <= number && number <= last && !text.starts_with('+') => Ok(number),
         _ => Err(format!("expected a number from {first} to {last}")),
     }
+}
+
+fn on_or_off() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["on", "off"]).map(|word| word == "on")
 }
 
 fn level() -> impl TypedValueParser<Value = LevelFilter> {

@@ -60,7 +60,7 @@ impl<'o> Server<'o> {
     pub fn open(options: &'o Options, clock: Clock) -> Result<Self, String> {
         raise_descriptor_limit();
         let signals = Signals::catch().map_err(|error| format!("no signals: {error}"))?;
-        let tap = Tap::open(&options.tap)?;
+        let tap = Tap::open(&options.tap, options.offload)?;
         let capture = Capture::wanted(options, clock)?;
         let mut device = PcapWriter::new(tap, capture, PcapMode::Both);
         let config = Config {

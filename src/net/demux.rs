@@ -49,7 +49,7 @@ impl Net<'_> {
         services: &mut [Binding<'_>],
         now: Instant,
     ) {
-        match frame::read(frame, self.hardware) {
+        match frame::read(frame, self.hardware, &self.capabilities.checksum) {
             Frame::Useless => {}
             Frame::Tcp(segment) => {
                 self.deliver(Arrival { segment, frame, answer, now }, services);

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
+use smoltcp::phy::{Device, DeviceCapabilities, PacketMeta, RxToken, TxToken};
 use smoltcp::time::Instant;
 use smoltcp::wire::{ETHERNET_HEADER_LEN, EthernetFrame, EthernetRepr};
 
@@ -82,6 +82,10 @@ impl<T: TxToken> TxToken for Framed<T> {
             f(frame.payload_mut())
         })
     }
+
+    fn set_meta(&mut self, meta: PacketMeta) {
+        self.token.set_meta(meta);
+    }
 }
 
 /// A device that only sends, and remembers how that went.
@@ -145,7 +149,7 @@ impl<T: TxToken> TxToken for Noted<'_, T> {
         self.token.consume(len, f)
     }
 
-    fn set_meta(&mut self, meta: smoltcp::phy::PacketMeta) {
+    fn set_meta(&mut self, meta: PacketMeta) {
         self.token.set_meta(meta);
     }
 }

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use smoltcp::phy::ChecksumCapabilities;
 #[cfg(feature = "ipv4")]
 use smoltcp::wire::Ipv4Packet;
 use smoltcp::wire::{
@@ -68,17 +69,24 @@ pub(super) struct Message<'f> {
 
 /// The frame around an IP packet.
 #[derive(Clone, Copy)]
-struct Envelope {
+struct Envelope<'c> {
     source: EthernetAddress,
     to_us: bool,
+    /// The checksums that nobody has verified yet.
+    checksums: &'c ChecksumCapabilities,
 }
 
 /// Reads a frame. `hardware` is our own address: what is sent to all, or to others, is no
-/// business of TCP (RFC 1122 section 4.2.3.10).
-pub(super) fn read(frame: &[u8], hardware: EthernetAddress) -> Frame<'_> {
+/// business of TCP (RFC 1122 section 4.2.3.10). Of `checksums`, those are verified here that the
+/// device has not.
+pub(super) fn read<'f>(
+    frame: &'f [u8],
+    hardware: EthernetAddress,
+    checksums: &ChecksumCapabilities,
+) -> Frame<'f> {
     let Ok(frame) = EthernetFrame::new_checked(frame) else { return Frame::Useless };
     let (to_us, ethertype) = (frame.dst_addr() == hardware, frame.ethertype());
-    let envelope = Envelope { source: frame.src_addr(), to_us };
+    let envelope = Envelope { source: frame.src_addr(), to_us, checksums };
     if !to_us && !frame.dst_addr().is_multicast() {
         return Frame::Useless;
     }
@@ -98,7 +106,7 @@ pub(super) fn read(frame: &[u8], hardware: EthernetAddress) -> Frame<'_> {
 }
 
 #[cfg(feature = "ipv4")]
-fn read_ipv4(packet: &[u8], envelope: Envelope) -> Frame<'_> {
+fn read_ipv4<'f>(packet: &'f [u8], envelope: Envelope<'_>) -> Frame<'f> {
     let Ok(packet) = Ipv4Packet::new_checked(packet) else { return Frame::Useless };
     // Fragments are not put together here, and must not be taken for whole packets.
     if packet.more_frags() || packet.frag_offset() != 0 {
@@ -107,10 +115,12 @@ fn read_ipv4(packet: &[u8], envelope: Envelope) -> Frame<'_> {
     let ends = (packet.src_addr().into(), packet.dst_addr().into());
     match packet.next_header() {
         // Nobody else looks at the header of a datagram.
-        IpProtocol::Udp if packet.verify_checksum() => read_udp(ends, packet.payload(), envelope),
-        IpProtocol::Udp => Frame::Useless,
+        IpProtocol::Udp if envelope.checksums.ipv4.rx() && !packet.verify_checksum() => {
+            Frame::Useless
+        }
+        IpProtocol::Udp => read_udp(ends, packet.payload(), envelope),
         _ if !envelope.to_us => Frame::Useless,
-        IpProtocol::Tcp => read_tcp(ends, packet.payload()),
+        IpProtocol::Tcp => read_tcp(ends, packet.payload(), envelope.checksums),
         _ => Frame::Answerable(ends.1),
     }
 }
@@ -118,7 +128,7 @@ fn read_ipv4(packet: &[u8], envelope: Envelope) -> Frame<'_> {
 /// Extension headers are not looked behind: no client needs them, only MLD does (RFC 3810 section
 /// 5).
 #[cfg(feature = "ipv6")]
-fn read_ipv6(packet: &[u8], envelope: Envelope) -> Frame<'_> {
+fn read_ipv6<'f>(packet: &'f [u8], envelope: Envelope<'_>) -> Frame<'f> {
     let Ok(packet) = Ipv6Packet::new_checked(packet) else { return Frame::Useless };
     let ends = (packet.src_addr().into(), packet.dst_addr().into());
     match packet.next_header() {
@@ -129,7 +139,7 @@ fn read_ipv6(packet: &[u8], envelope: Envelope) -> Frame<'_> {
         },
         IpProtocol::HopByHop => Frame::Listeners,
         IpProtocol::Udp => read_udp(ends, packet.payload(), envelope),
-        IpProtocol::Tcp if envelope.to_us => read_tcp(ends, packet.payload()),
+        IpProtocol::Tcp if envelope.to_us => read_tcp(ends, packet.payload(), envelope.checksums),
         _ => Frame::Useless,
     }
 }
@@ -147,12 +157,17 @@ fn is_discovery(message: Icmpv6Message) -> bool {
     )
 }
 
-fn read_tcp((source, destination): (IpAddress, IpAddress), segment: &[u8]) -> Frame<'_> {
+fn read_tcp(
+    (source, destination): (IpAddress, IpAddress),
+    segment: &[u8],
+    checksums: &ChecksumCapabilities,
+) -> Frame<'static> {
     let Ok(segment) = TcpPacket::new_checked(segment) else { return Frame::Useless };
     let (local, remote) = (segment.dst_port(), segment.src_port());
     // A request takes a slot, so what it costs is spent on whole ones only; the checksums of
     // the others are left to smoltcp.
-    if segment.syn() && !segment.verify_checksum(&source, &destination) {
+    let is_verified_here = segment.syn() && checksums.tcp.rx();
+    if is_verified_here && !segment.verify_checksum(&source, &destination) {
         return Frame::Useless;
     }
     if local == 0 || remote == 0 {
@@ -172,15 +187,16 @@ fn read_tcp((source, destination): (IpAddress, IpAddress), segment: &[u8]) -> Fr
     })
 }
 
-fn read_udp(
+fn read_udp<'f>(
     (source, destination): (IpAddress, IpAddress),
-    datagram: &[u8],
-    Envelope { source: hardware, to_us }: Envelope,
-) -> Frame<'_> {
+    datagram: &'f [u8],
+    Envelope { source: hardware, to_us, checksums }: Envelope<'_>,
+) -> Frame<'f> {
     let Ok(datagram) = UdpPacket::new_checked(datagram) else { return Frame::Useless };
     // RFC 8200 section 8.1: over IPv6 there must be a checksum.
     let bare = datagram.checksum() == 0 && !IpAddr::from(destination).is_ipv4();
-    if bare || !datagram.verify_checksum(&source, &destination) {
+    let is_broken = checksums.udp.rx() && !datagram.verify_checksum(&source, &destination);
+    if bare || is_broken {
         return Frame::Useless;
     }
     let (local, remote) = (datagram.dst_port(), datagram.src_port());
