@@ -29,6 +29,8 @@ mod isn;
 mod link_local;
 #[path = "net/neighbors.rs"]
 mod neighbors;
+#[path = "net/offload.rs"]
+mod offload;
 #[path = "net/overshoot.rs"]
 mod overshoot;
 #[path = "net/pools.rs"]

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 
-from lab import HOST, MIB, OTHER, SERVER, check
+from lab import HOST, MIB, OTHER, SERVER, check, run
 from wire import DM, IAC, Control, anna, drain, reset
 
 FORGED = "227 Entering passive mode (10,0,0,1,0,22)"
@@ -265,9 +265,21 @@ def everything(link):
     return found
 
 
+@contextlib.contextmanager
+def as_on_a_wire():
+    """In the block, the host's kernel sends no frames but those that a wire could carry, with
+    their checksums in them."""
+    run("ethtool", "-K", "tap0", "tx", "off")
+    try:
+        yield
+    finally:
+        run("ethtool", "-K", "tap0", "tx", "on")
+
+
 def frames(_):
     """What a session sent, again: whole, cut off, with a byte changed; and noise of all lengths."""
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as link:
+    packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    with packets as link, as_on_a_wire():
         link.bind(("tap0", 0))
         with Control() as control:
             control.store("sent.bin", os.urandom(10_000))

@@ -534,7 +534,7 @@ PROGRAMS = {
     "inetutils-ftp": ("inetutils-ftp",), "ncftp": ("ncftp",),
     "ncftpget": ("ncftpls", "ncftpget", "ncftpput"), "aioftp": (AIOFTP,),
     "basic-ftp": ("node", BASIC_FTP), "suppaftp": (SUPPAFTP,), "nmap": ("nmap",),
-    "ping": ("ping",), "nc": ("nc",), "attack": ("tcpdump",), "seeing": ("ss",),
+    "ping": ("ping",), "nc": ("nc",), "attack": ("tcpdump", "ethtool"), "seeing": ("ss",),
     "start": ("setpriv",),
 }
 

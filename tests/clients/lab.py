@@ -48,14 +48,27 @@ def enter_namespace():
     os.execvp("unshare", unshare + [sys.executable, *sys.argv])
 
 
+def install(binary, directory, offload):
+    """A copy of the program, started with --offload as said, if that is said; where it is."""
+    program = directory / "tinyftp"
+    if not offload:
+        return Path(shutil.copy(binary, program))
+    shutil.copy(binary, directory / "tinyftp-itself")
+    program.write_text(f"""#!/bin/sh
+case " $* " in *" --offload "*) exec {program}-itself "$@" ;; esac
+exec {program}-itself --offload {offload} "$@"
+""")
+    program.chmod(0o755)
+    return program
+
+
 class Lab:
     """One server at a time, and the directories `root` (the server's) and `local` (the clients')."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, offload):
         self.base = Path(tempfile.mkdtemp(prefix="tinyftp-clients-"))
         run("mount", "-t", "tmpfs", "-o", "mode=755,size=2g", "tmpfs", self.base)
-        self.binary = self.base / "tinyftp"
-        shutil.copy(binary, self.binary)
+        self.binary = install(binary, self.base, offload)
         self.root, self.local = self.base / "root", self.base / "local"
         self.home = self.base / "home"
         for directory in (self.root, self.local, self.home):

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Real clients against the real server, in a network namespace of its own.
 
-    run.py [--server BINARY] [--list] [WORD]...
+    run.py [--server BINARY] [--offload on|off] [--list] [WORD]...
 
 Plays the cases whose line has every WORD in it; all of them when there is none."""
 
@@ -127,6 +127,7 @@ def report_readme(matrix):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--server", default=lab.BINARY, help="the program to test")
+    parser.add_argument("--offload", choices=("on", "off"), help="an option of the program's")
     parser.add_argument("--list", action="store_true", help="only print the cases")
     parser.add_argument("words", nargs="*", metavar="WORD", help="only cases with these words")
     return parser.parse_args()
@@ -147,7 +148,7 @@ def main():
     lab.enter_namespace()
     signal.signal(signal.SIGALRM, out_of_time)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    place = Lab(options.server)
+    place = Lab(options.server, options.offload)
     results = []
     try:
         for case in cases:

@@ -4,12 +4,13 @@ import contextlib
 import ftplib
 import io
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
 
-from lab import PASSWORD, REPO, SERVER, SERVER6, USER, Failure, check, run
+from lab import HOST, PASSWORD, REPO, SERVER, SERVER6, USER, Failure, check, run
 
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all"]
 
@@ -206,6 +207,9 @@ def has_hardware(lab):
         check("02:11:22:33:44:55" in neighbors, neighbors)
 
 
+AS_ON_A_WIRE = ["--offload", "off"]
+
+
 def read_capture(path):
     """The lines of tcpdump, which finds nothing wrong."""
     command = ["tcpdump", "-nttvvr", path]
@@ -222,7 +226,7 @@ def captures(lab):
     """Every frame is in the file at once, of this date, and for its owner only."""
     path = lab.base / "pcap"
     before = time.time()
-    with serving(lab, lab.binary, "--pcap", path) as server:
+    with serving(lab, lab.binary, "--pcap", path, *AS_ON_A_WIRE) as server:
         with ftplib.FTP(SERVER, timeout=20) as ftp:
             ftp.login()
             server.kill()  # what is in the file is there already
@@ -236,6 +240,21 @@ def captures(lab):
     check(mode == 0o600, f"mode {mode:o}")
 
 
+def captures_with_offload(lab):
+    """Frames are longer than the MTU in both directions, and whole but for their checksums."""
+    path = lab.base / "pcap"
+    with serving(lab, lab.binary, "--pcap", path, "--offload", "on"):
+        with ftplib.FTP(SERVER, timeout=20) as ftp:
+            ftp.login()
+            ftp.storbinary("STOR file", io.BytesIO(bytes(1 << 20)))
+            ftp.retrbinary("RETR file", lambda _: None)
+    told = run("tcpdump", "-nr", path, "tcp")
+    check("USER anonymous" in told and "[|" not in told, told[-2000:])
+    for way in (f"{SERVER}.", f"{HOST}."):
+        lengths = re.findall(rf"IP {re.escape(way)}\d+ > .* length (\d+)", told)
+        check(max(map(int, lengths)) > 10_000, f"from {way}: {told[-2000:]}")
+
+
 def capture_ends(*options, directory="", says):
     """The file is whole, and the server goes on."""
     def play(lab):
@@ -244,7 +263,7 @@ def capture_ends(*options, directory="", says):
         run("mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", small)
         try:
             path = lab.base / directory / "pcap"
-            with serving(lab, lab.binary, "--pcap", path, *options):
+            with serving(lab, lab.binary, "--pcap", path, *AS_ON_A_WIRE, *options):
                 with ftplib.FTP(SERVER, timeout=20) as ftp:
                     ftp.login()
                     ftp.storbinary("STOR file", io.BytesIO(bytes(1 << 20)))
@@ -298,6 +317,7 @@ CASES = [
     ("none", "start", "network", "daytime", tells_the_time),
     ("none", "start", "network", "hardware address", has_hardware),
     ("none", "start", "capture", "every frame", captures),
+    ("none", "start", "capture", "with offload", captures_with_offload),
     ("none", "start", "capture", "limit",
      capture_ends("--pcap-limit", "125K", says="--pcap-limit 125K is reached")),
     ("none", "start", "capture", "full disk",
@@ -344,6 +364,8 @@ CASES = [
     ("none", "start", "options", "file without accounts", refuses(2, "--accounts", "/etc/hostname")),
     ("none", "start", "options", "account without its root",
      refuses(1, "--root", "/etc", "--accounts", REPO / "tests/clients/accounts.toml")),
+    ("none", "start", "options", "bad switch",
+     refuses(2, "--offload", "maybe", says="possible values: on, off")),
     ("none", "start", "options", "bad size", refuses(2, "--quota", "10X")),
     ("none", "start", "options", "unknown option", refuses(2, "--frobnicate")),
     ("none", "start", "options", "unknown argument", refuses(2, "extra")),

@@ -18,7 +18,11 @@ const GROUP_V6_MAC: Mac = EthernetAddress([0x33, 0x33, 0, 0, 0, 0x99]);
 const PORT: u16 = 60_000;
 
 fn world() -> World {
-    let mut w = World::new(Shape::SMALL);
+    world_of(Shape::SMALL)
+}
+
+fn world_of(shape: Shape) -> World {
+    let mut w = World::new(shape);
     w.run(S);
     w.sent();
     w
@@ -48,7 +52,12 @@ fn answer(to: End, port: u16, payload: &[u8]) -> Seen {
 
 #[test]
 fn echo_discard_daytime() {
-    let mut w = world();
+    echo_discard_daytime_in(world());
+    // Where the device has verified the checksum.
+    echo_discard_daytime_in(world_of(Shape::OFFLOAD));
+}
+
+fn echo_discard_daytime_in(mut w: World) {
     for peer in [IpAddress::from(RAW_V4), RAW_V6.into()] {
         let me = (peer, PORT);
         // Nobody had to ask who the peer is.

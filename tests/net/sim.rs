@@ -27,6 +27,7 @@ use tinyftp::storage::Path;
 use tinyftp::storage::ram::{Block, Node, RamDisk};
 use tinyftp::time::{Duration, Instant, Timestamp};
 
+use crate::offload;
 use crate::wire::{self, Mac, Seen, Segment};
 
 pub const SERVER_MAC: Mac = EthernetAddress([2, 0, 0, 0, 0, 1]);
@@ -124,6 +125,8 @@ pub struct Shape {
     pub routes: &'static [Route],
     pub host_name: Option<&'static HostName>,
     pub mtu: usize,
+    /// Whether its device computes checksums, and cuts and merges segments.
+    pub offload: bool,
 }
 
 /// How long a session of the server may be idle.
@@ -150,6 +153,7 @@ impl Shape {
         ],
         host_name: None,
         mtu: 1500,
+        offload: false,
     };
     /// All receive buffers larger than a window without scaling can tell.
     pub const LARGE: Self = Self {
@@ -161,6 +165,8 @@ impl Shape {
         data_transmit: 256 * 1024,
         ..Self::SMALL
     };
+    /// As on Linux.
+    pub const OFFLOAD: Self = Self { data_transmit: 1024 * 1024, offload: true, ..Self::LARGE };
 }
 
 /// An end of the wire: frames that came, frames that go.
@@ -171,16 +177,41 @@ pub struct Port {
     pub room: Option<usize>,
     /// Bytes of the longest IP packet.
     pub mtu: usize,
+    pub offload: bool,
+    /// Frames that it has taken since they were last counted, before they were cut.
+    pub taken: usize,
+    pub longest_sent: usize,
+    pub longest_received: usize,
 }
 
 impl Default for Port {
     fn default() -> Self {
-        Self { inbox: VecDeque::new(), outbox: Vec::new(), room: None, mtu: 1500 }
+        Self {
+            inbox: VecDeque::new(),
+            outbox: Vec::new(),
+            room: None,
+            mtu: 1500,
+            offload: false,
+            taken: 0,
+            longest_sent: 0,
+            longest_received: 0,
+        }
     }
 }
 
 pub struct Received(Vec<u8>);
-pub struct Sender<'p>(&'p mut Vec<Vec<u8>>);
+
+pub struct Sender<'p> {
+    port: &'p mut Port,
+    /// Bytes of payload of each segment, if it is to be more than one.
+    segment: Option<usize>,
+}
+
+impl<'p> Sender<'p> {
+    fn new(port: &'p mut Port) -> Self {
+        Self { port, segment: None }
+    }
+}
 
 impl Device for Port {
     type RxToken<'p> = Received;
@@ -188,18 +219,22 @@ impl Device for Port {
 
     fn receive(&mut self, _: smoltcp::time::Instant) -> Option<(Received, Sender<'_>)> {
         let frame = self.inbox.pop_front()?;
-        Some((Received(frame), Sender(&mut self.outbox)))
+        self.longest_received = self.longest_received.max(frame.len());
+        Some((Received(frame), Sender::new(self)))
     }
 
     fn transmit(&mut self, _: smoltcp::time::Instant) -> Option<Sender<'_>> {
         let full = self.room.is_some_and(|room| self.outbox.len() >= room);
-        (!full).then_some(Sender(&mut self.outbox))
+        (!full).then(|| Sender::new(self))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = self.mtu + 14;
+        if self.offload {
+            offload::declare(&mut capabilities);
+        }
         capabilities
     }
 }
@@ -214,8 +249,18 @@ impl TxToken for Sender<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let mut frame = vec![0; len];
         let result = f(&mut frame);
-        self.0.push(frame);
+        self.port.taken += 1;
+        self.port.longest_sent = self.port.longest_sent.max(len);
+        match self.port.offload {
+            true => self.port.outbox.extend(offload::cut(frame, self.segment, self.port.mtu)),
+            false => self.port.outbox.push(frame),
+        }
         result
+    }
+
+    #[cfg(feature = "host")]
+    fn set_meta(&mut self, meta: smoltcp::phy::PacketMeta) {
+        self.segment = meta.segmentation_offload_size.map(|size| size.get().into());
     }
 }
 
@@ -358,7 +403,7 @@ const SPARE_SESSIONS: usize = 4;
 
 impl Server {
     fn new(shape: &Shape, files: &[(&str, &[u8])], now: Micros) -> Self {
-        let mut port = Port { mtu: shape.mtu, ..Port::default() };
+        let mut port = Port { mtu: shape.mtu, offload: shape.offload, ..Port::default() };
         let net = Net::new(&config(shape), memory(shape), &mut port, instant(now)).unwrap();
         let blocks: usize = files.iter().map(|file| file.1.len().div_ceil(512)).sum();
         let mut disk =
@@ -695,10 +740,14 @@ impl World {
         }
         self.turns_at_once += 1;
         assert!(self.turns_at_once < TURNS_AT_ONCE, "the server never waits");
+        if self.shape.offload {
+            offload::merge(&mut self.server.port.inbox);
+        }
         self.server.turn(now);
         let frames = std::mem::take(&mut self.server.port.outbox);
+        let count = std::mem::take(&mut self.server.port.taken);
         let slots = self.shape.control + self.shape.data;
-        assert!(frames.len() <= FRAMES_A_TURN * (1 + slots), "{} in one turn", frames.len());
+        assert!(count <= FRAMES_A_TURN * (1 + slots), "{count} in one turn");
         for frame in frames {
             self.route(&frame);
             self.sent.push(frame);

@@ -70,9 +70,19 @@ fn a_mebibyte_with_one_frame_in_ten_lost_active() {
 }
 
 #[test]
+fn a_mebibyte_through_a_device_with_offload() {
+    for (mode, seed) in [(Mode::Pasv, 70), (Mode::Port, 71), (Mode::Epsv, 72)] {
+        both_ways(Shape::OFFLOAD, Faults::NONE, mode, seed);
+        for loss in [0, 1, 5] {
+            both_ways(Shape::OFFLOAD, bad_wire(loss), mode, seed + 10);
+        }
+    }
+}
+
+#[test]
 fn an_echo_of_256_kib() {
     let bytes = pattern(MIB / 4, 5);
-    for shape in [Shape::SMALL, Shape::LARGE] {
+    for shape in [Shape::SMALL, Shape::LARGE, Shape::OFFLOAD] {
         for (loss, seed) in [(0, 50), (1, 51), (1, 52), (10, 53), (10, 54)] {
             let mut w = World::new(shape);
             let host = w.host(100);
@@ -86,8 +96,13 @@ fn an_echo_of_256_kib() {
 
 #[test]
 fn everything_over_ipv6() {
+    everything_over_ipv6_with(Shape::LARGE);
+    everything_over_ipv6_with(Shape::OFFLOAD);
+}
+
+fn everything_over_ipv6_with(shape: Shape) {
     let (down, up) = (pattern(MIB / 4, 6), pattern(MIB / 4, 7));
-    let mut w = World::with_files(Shape::LARGE, &[("/down", &down)]);
+    let mut w = World::with_files(shape, &[("/down", &down)]);
     let host = w.host(100);
     w.faults(bad_wire(1), 6);
     let tcp = w.connect(host, SERVER_V6.into(), ECHO);

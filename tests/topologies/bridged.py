@@ -71,7 +71,7 @@ def link_of(mtu):
         addresses = [SERVER + "/24", *([SERVER6 + "/64"] if mtu >= 1280 else [])]
         ours = ["--address6", HOST6 + "/64"] if mtu >= 1280 else []
         client.run(REPO / "scripts/setup-tap.sh", "--mtu", mtu, *ours)
-        client.prepare("tap0")
+        client.ask_soon("tap0")
         client.capture("tap0")
         server = Server(client, *(f"--address={address}" for address in addresses))
         server.wait(client, SERVER)

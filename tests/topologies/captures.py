@@ -35,13 +35,15 @@ def wrong_frames(file):
 
 
 class Capture:
-    def __init__(self, host, device):
+    """What is on a device of a host. It is recorded on another one, if that is said."""
+
+    def __init__(self, host, device, recorder, tape):
         self.name = f"{host.name} {device}"
         self.file = host.network.base / f"{host.name}-{device}.pcap"
         # -U and --immediate-mode: a frame is in the file as soon as it was on the device.
-        self.process = host.start(
+        self.process = recorder.start(
             "tcpdump", "-Z", "root", "-U", "--immediate-mode", "-B", "65536", "-s", "0",
-            "-ni", device, "-w", self.file, stderr=subprocess.PIPE, text=True)
+            "-ni", tape, "-w", self.file, stderr=subprocess.PIPE, text=True)
         self.frames = None  # known when it is stopped
         while "listening" not in (line := self.process.stderr.readline()):
             check(line, "tcpdump ended")

@@ -7,7 +7,6 @@ import ctypes
 import itertools
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ import time
 from pathlib import Path
 
 from captures import Capture
-from lab import PASSWORD, USER, Failure, check, run
+from lab import PASSWORD, USER, Failure, check, install, run
 
 RUN = Path("/run")
 CLONE_NEWNET = 0x40000000
@@ -36,14 +35,13 @@ def enter(namespace):
 class Network:
     """It is the place of a `clients.Session`, too: `local` is the clients' directory."""
 
-    def __init__(self, name, binary):
+    def __init__(self, name, binary, offload):
         self.name = name.replace(" ", "-")
         self.base = RUN / f"tinyftp-{self.name}"
         self.local, self.home = self.base / "local", self.base / "home"
         for directory in (self.base, self.local, self.home):
             directory.mkdir()
-        self.binary = self.base / "tinyftp"
-        shutil.copy(binary, self.binary)
+        self.binary = install(binary, self.base, offload)
         self.processes, self.captures, self.servers = [], [], []
         self.deadline = 0
 
@@ -149,16 +147,18 @@ class Host:
         """A TAP device, as scripts/setup-tap.sh makes it, but without an address."""
         self.ip("tuntap", "add", "dev", device, "mode", "tap")
         self.ip("link", "set", "dev", device, "mtu", str(mtu))
-        self.bring_up(device)
+        self.ip("link", "set", "dev", device, "up")
+        self.ask_soon(device)
 
     def bring_up(self, device):
+        """Frames leave it as on a wire: one at a time, with their checksums in them."""
         self.ip("link", "set", "dev", device, "up")
-        self.prepare(device)
-
-    def prepare(self, device):
-        """Frames leave with their checksums in them, for the captures, and one at a time; the
-        first ones after a start, lost while a TAP device comes up, are soon sent again."""
         self.run("ethtool", "-K", device, "tx", "off", "gso", "off", "gro", "off")
+        self.ask_soon(device)
+
+    def ask_soon(self, device):
+        """The first questions after a start, lost while a TAP device comes up, are soon asked
+        again."""
         for family in ("ipv4", "ipv6"):
             with contextlib.suppress(FileNotFoundError):  # there is no IPv6 at an MTU below 1280
                 self.set(f"{family}/neigh/{device}/retrans_time_ms", 50)
@@ -178,9 +178,33 @@ class Host:
 
     def capture(self, device):
         """Every frame on the device from now on; checked when the network has been used."""
-        capture = Capture(self, device)
+        recorder = self.record(device) if self.is_tap(device) else (self, device)
+        capture = Capture(self, device, *recorder)
         self.network.captures.append(capture)
         return capture
+
+    def is_tap(self, device):
+        return " tun type tap " in self.ip("-d", "-o", "link", "show", "dev", device)
+
+    def record(self, device):
+        """On a TAP device with offload, frames are longer than the MTU, and their checksums are not
+        whole. What comes and goes there goes over a cable as well, to a host that nobody hears
+        of: on it, they are as they would be anywhere else."""
+        recorder, cable = Host(self.network, f"{self.name}-{device}"), f"{device}-tape"
+        self.network.link(self, cable, recorder, "tape")
+        for host, end in ((self, cable), (recorder, "tape")):
+            host.ip("link", "set", "dev", end, "mtu", "65535", "arp", "off")
+            host.set(f"ipv6/conf/{end}/disable_ipv6", 1)
+        chains = (f'chain {way} {{ type filter hook {way} device "{device}" priority 0; '
+                  f'dup to "{cable}"; }}' for way in ("ingress", "egress"))
+        self.filter("\n".join([f"table netdev tape_{device} {{", *chains, "}"]))
+        return recorder, "tape"
+
+    def filter(self, rules):
+        """What nft makes of them."""
+        file = self.network.base / f"{self.name}.nft"
+        file.write_text(rules)
+        self.run("nft", "-f", file)
 
     def ping(self, address, *options):
         words = self.run("ping", "-n", "-c", "3", "-i", "0.2", "-W", "2", *options, address)
@@ -192,12 +216,6 @@ class Router(Host):
         super().__init__(network, name)
         self.set("ipv4/ip_forward", 1)
         self.set("ipv6/conf/all/forwarding", 1)
-
-    def filter(self, rules):
-        """What nft makes of them."""
-        file = self.network.base / f"{self.name}.nft"
-        file.write_text(rules)
-        self.run("nft", "-f", file)
 
 
 class Bridge(Host):

@@ -20,7 +20,7 @@ class Link(NamedTuple):
 def set_up(network):
     client = network.host("client")
     client.run(REPO / "scripts/setup-tap.sh", "--address6", HOST6 + "/64")
-    client.prepare("tap0")
+    client.ask_soon("tap0")
     client.capture("tap0")
     options = [f"--address={address}/{64 if ':' in address else 24}" for address in ADDRESSES]
     server = Server(client, *options)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """tinyftp on networks of all kinds, which are made here and gone afterwards.
 
-    run.py [--server BINARY] [--captures DIR] [--list] [WORD]...
+    run.py [--server BINARY] [--offload on|off] [--captures DIR] [--list] [WORD]...
 
 Plays the cases whose line has every WORD in it; all of them when there is none."""
 
@@ -112,7 +112,7 @@ def play_topology(number, options):
     topology = list(chosen(options.words))[number]
     signal.signal(signal.SIGALRM, out_of_time)
     outcome = Outcome(topology)
-    network = outcome.network = Network(topology.name, options.server)
+    network = outcome.network = Network(topology.name, options.server, options.offload)
     place = None
 
     def set_up():
@@ -153,6 +153,7 @@ def play_all(count, options):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--server", default=lab.BINARY, help="the program to test")
+    parser.add_argument("--offload", choices=("on", "off"), help="an option of the program's")
     parser.add_argument("--captures", metavar="DIR", help="copy the captures to this directory")
     parser.add_argument("--list", action="store_true", help="only print the cases")
     parser.add_argument("words", nargs="*", metavar="WORD", help="only cases with these words")
