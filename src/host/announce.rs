@@ -11,18 +11,20 @@ use super::network;
 use super::services::FTP;
 
 /// Says what there is to be had.
-pub fn announce(options: &Options, services: &[Binding<'_>]) {
+pub fn announce(options: &Options, offloads: bool, services: &[Binding<'_>]) {
     // Whoever closed our standard output does not want to know.
-    let _ = introduce(options, services, &mut io::stdout().lock());
+    let _ = introduce(options, offloads, services, &mut io::stdout().lock());
 }
 
 fn introduce(
     options: &Options,
+    offloads: bool,
     services: &[Binding<'_>],
     out: &mut impl io::Write,
 ) -> io::Result<()> {
     let (version, hardware) = (env!("CARGO_PKG_VERSION"), options.hardware_address());
-    writeln!(out, "tinyftp {version} on {}, hardware address {hardware}", options.tap)?;
+    let tap = format!("{}{}", options.tap, if offloads { " with offload" } else { "" });
+    writeln!(out, "tinyftp {version} on {tap}, hardware address {hardware}")?;
     let plan = Plan::of(&options.addresses);
     for address in &options.addresses {
         writeln!(out, "  address   {}", network::words(address, &plan))?;

@@ -160,7 +160,7 @@ impl<'o> Server<'o> {
 
     /// Says what there is to be had, and serves until a signal comes.
     pub fn run(&mut self, services: &mut [Binding<'_>]) -> Result<(), String> {
-        announce(self.options, services);
+        announce(self.options, self.device.get_ref().offloads(), services);
         let result = self.serve(services);
         // However it ended: uploads that are under way leave nothing behind.
         self.net.abandon(services);

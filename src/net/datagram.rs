@@ -112,14 +112,15 @@ impl Net<'_> {
         }
     }
 
-    /// Lets the services over UDP send, if it is time.
+    /// Lets the services over UDP send, if it is time, or if there are more of them than there were.
     pub(super) fn emit<D: Device + ?Sized>(
         &mut self,
         device: &mut D,
         services: &mut [Binding<'_>],
         now: Instant,
     ) {
-        if self.emission.is_none_or(|due| due > now) {
+        let is_new = core::mem::replace(&mut self.rows, services.len()) != services.len();
+        if !is_new && self.emission.is_none_or(|due| due > now) {
             return;
         }
         let addresses = self.iface.ip_addrs().iter().map(|cidr| cidr.address().into());

@@ -151,6 +151,8 @@ pub struct Net<'a> {
     outbox: Outbox<'a>,
     /// When one of them may have something to send.
     emission: Option<Instant>,
+    /// Rows of the service table that they were asked from.
+    rows: usize,
 }
 
 impl<'a> Net<'a> {
@@ -199,6 +201,7 @@ impl<'a> Net<'a> {
             message,
             outbox,
             emission: Some(now),
+            rows: 0,
         };
         for slot in 0..net.slots.len() as u16 {
             let kind = net.kind(slot);

@@ -8,7 +8,7 @@ use smoltcp::wire::{EthernetAddress, IpAddress, Ipv4Address, Ipv6Address};
 use crate::raw::{self, GATEWAY_MAC, RAW_MAC, RAW_V4, RAW_V6};
 use crate::sim::{
     BEACON, DAYTIME, DISCARD, ECHO, GROUPS, MS, S, SERVER_LINK_LOCAL, SERVER_MAC, SERVER_V4,
-    SERVER_V6, Shape, World,
+    SERVER_V6, Server, Shape, World, instant,
 };
 use crate::wire::{End, Mac, Message, Seen, udp};
 
@@ -70,6 +70,17 @@ fn echo_discard_daytime_in(mut w: World) {
     let line = b"Sunday, November 22, 2026 05:43:25-UTC\r\n";
     assert_eq!(w.exchange([question(me, DAYTIME, b"")]), [answer(me, DAYTIME, line)]);
     w.finish();
+}
+
+#[test]
+fn a_service_that_comes_later_is_asked_what_it_has_to_say() {
+    let mut w = world();
+    let Server { net, port, services, .. } = &mut w.server;
+    let text = (0, SocketAddr::new(GROUPS[0], BEACON), b"hello".to_vec());
+    services.beacon.to_say.push_back(text);
+    assert_eq!(net.poll(port, &mut [], instant(w.now)), None);
+    net.poll(port, &mut services.table(), instant(w.now));
+    assert_eq!(port.outbox.len(), 1);
 }
 
 #[test]

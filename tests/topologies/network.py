@@ -36,7 +36,7 @@ class Network:
     """It is the place of a `clients.Session`, too: `local` is the clients' directory."""
 
     def __init__(self, name, binary, offload):
-        self.name = name.replace(" ", "-")
+        self.name, self.offload = name.replace(" ", "-"), offload
         self.base = RUN / f"tinyftp-{self.name}"
         self.local, self.home = self.base / "local", self.base / "home"
         for directory in (self.base, self.local, self.home):

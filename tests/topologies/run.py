@@ -40,11 +40,13 @@ def all_topologies():
     import lossy
     import names
     import nat
+    import offload
     import onlink
     import ra
     import routed
     import spoilt
-    for module in (dhcp, lossy, caller, ra, conflict, names, spoilt, onlink, routed, nat, bridged):
+    for module in (dhcp, lossy, caller, ra, conflict, names, spoilt, onlink, routed, nat, bridged,
+                   offload):
         yield from module.TOPOLOGIES
 
 
