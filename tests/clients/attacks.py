@@ -7,6 +7,7 @@ import os
 import random
 import re
 import socket
+import struct
 import subprocess
 import time
 
@@ -273,7 +274,8 @@ def as_on_a_wire():
     try:
         yield
     finally:
-        run("ethtool", "-K", "tap0", "tx", "on")
+        # Without offload there is nothing to be switched on, and ethtool says so.
+        subprocess.run(["ethtool", "-K", "tap0", "tx", "on"], capture_output=True, timeout=5)
 
 
 def frames(_):
@@ -303,6 +305,38 @@ def frames(_):
     with Control() as control:
         served(control)
         check(len(control.fetch("sent.bin")) == 10_000, "the file is another one")
+
+
+def checksum(segment, protocol):
+    """Of a segment from the host to the server (RFC 9293 3.1, RFC 768)."""
+    pseudo = socket.inet_aton(HOST) + socket.inet_aton(SERVER)
+    padded = pseudo + struct.pack("!HH", protocol, len(segment)) + segment + bytes(len(segment) % 2)
+    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return 0xFFFF - total
+
+
+def damaged(_):
+    """What has a wrong checksum is not answered, whoever has to see that; what follows it is."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard, \
+            socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as raw:
+        heard.bind((HOST, 50_555))
+        heard.settimeout(5)
+        for text, damage in ((b"wrong", 1), (b"right", 0)):
+            segment = struct.pack("!4H", 50_555, 7, 8 + len(text), 0) + text
+            total = checksum(segment, socket.IPPROTO_UDP) ^ damage
+            raw.sendto(segment[:6] + struct.pack("!H", total) + text, (SERVER, 0))
+        check(heard.recv(100) == b"right", "the damaged datagram was answered")
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+        raw.bind((HOST, 0))
+        raw.settimeout(5)
+        for port, damage in ((50_556, 1), (50_557, 0)):
+            segment = struct.pack("!2H2I4H", port, 7, 1, 0, 0x5002, 1000, 0, 0)
+            total = checksum(segment, socket.IPPROTO_TCP) ^ damage
+            raw.sendto(segment[:16] + struct.pack("!2H", total, 0), (SERVER, 0))
+        answered = struct.unpack("!2H", raw.recv(100)[20:24])
+        check(answered == (7, 50_557), f"this was answered, from port to port: {answered}")
 
 
 # Names
@@ -438,6 +472,7 @@ CASES = [
     ("plain", "attack", "lines", "AUTH TLS and more in one segment", before_tls),
     ("plain", "attack", "lines", "floods of IAC", telnet),
     ("plain", "attack", "frames", "replayed, cut off, changed, random", frames),
+    ("plain", "attack", "frames", "damaged", damaged),
     ("files", "attack", "names", "controls in names", hostile_names),
     ("files", "attack", "names", "traversal with every verb", traversal),
     ("files", "attack", "time", "deep trees, wide patterns", deep_and_wide),
