@@ -331,12 +331,14 @@ def damaged(_):
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
         raw.bind((HOST, 0))
         raw.settimeout(5)
-        for port, damage in ((50_556, 1), (50_557, 0)):
+        wrong, right, answered = 50_556, 50_557, None
+        for port, damage in ((wrong, 1), (right, 0)):
             segment = struct.pack("!2H2I4H", port, 7, 1, 0, 0x5002, 1000, 0, 0)
             total = checksum(segment, socket.IPPROTO_TCP) ^ damage
             raw.sendto(segment[:16] + struct.pack("!2H", total, 0), (SERVER, 0))
-        answered = struct.unpack("!2H", raw.recv(100)[20:24])
-        check(answered == (7, 50_557), f"this was answered, from port to port: {answered}")
+        while answered not in (wrong, right):  # other connections are heard here as well
+            answered, = struct.unpack("!H", raw.recv(65_536)[22:24])
+        check(answered == right, "the damaged segment was answered")
 
 
 # Names
