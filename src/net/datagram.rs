@@ -112,7 +112,7 @@ impl Net<'_> {
         }
     }
 
-    /// Lets the services over UDP send, if it is time, or if there are more of them than there were.
+    /// Lets the services over UDP send, if it is time, or if the table has other rows than it had.
     pub(super) fn emit<D: Device + ?Sized>(
         &mut self,
         device: &mut D,

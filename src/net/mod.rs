@@ -156,7 +156,8 @@ pub struct Net<'a> {
 }
 
 impl<'a> Net<'a> {
-    /// A network interface on `device`.
+    /// A network interface on `device`. Checksums that its capabilities say it takes care of are
+    /// left to it, and so is what is longer than the MTU, if it cuts that into segments.
     pub fn new(
         config: &Config<'_>,
         memory: Memory<'a>,
