@@ -7,6 +7,7 @@ import ctypes
 import itertools
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -85,6 +86,7 @@ class Network:
         for namespace in run("ip", "netns", "list").split("\n"):
             if namespace.startswith(self.name + "."):
                 run("ip", "netns", "delete", namespace.split()[0])
+        shutil.rmtree(self.base)  # /run has to do for all of them
 
 
 def end(process, number=signal.SIGTERM):
