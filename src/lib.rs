@@ -42,8 +42,10 @@
 //! ```
 //! # #[cfg(feature = "ipv4")]
 //! # mod example {
+//! use core::mem::MaybeUninit;
+//!
 //! use tinyftp::auth::{Account, Accounts, Grant, Rights};
-//! use tinyftp::ftp::{self, Ftp, Session};
+//! use tinyftp::ftp::{self, Desk, Ftp, Session};
 //! use tinyftp::net::smoltcp::iface::SocketStorage;
 //! use tinyftp::net::smoltcp::phy::Device;
 //! use tinyftp::net::smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
@@ -93,7 +95,8 @@
 //!     let anonymous = Some(Account::anonymous(Grant::new(Rights::ALL)));
 //!     let accounts = Accounts { accounts: &mut [], anonymous };
 //!     let mut sessions: [Session<_, 256>; 2] = Default::default();
-//!     let mut ftp = Ftp::new(disk, accounts, ftp::Config::default(), &mut sessions);
+//!     let mut desks: [MaybeUninit<Desk<_, 256>>; 2] = [const { MaybeUninit::uninit() }; 2];
+//!     let mut ftp = Ftp::new(disk, accounts, ftp::Config::default(), &mut sessions, &mut desks);
 //!
 //!     let mut services = [Binding::tcp("ftp", 21, &mut ftp)];
 //!     loop {

@@ -2,13 +2,14 @@
 
 use super::address;
 use super::command::{self, Row, Verb};
+use super::desk::Then;
 use super::list::Format;
 use super::reply::Reply;
-use super::session::{Session, Step, Then, Turn};
+use super::session::{Interpreter, Step, Turn};
 use crate::auth::Rights;
 use crate::storage::Storage;
 
-impl<S: Storage, const N: usize> Session<S, N> {
+impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
     pub(super) fn execute(
         &mut self,
         row: &'static Row,

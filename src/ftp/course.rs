@@ -3,9 +3,10 @@
 
 use super::command::{self, Row, Verb};
 use super::deflate::{Codec, Zipped};
+use super::desk::Work;
 use super::line::Received;
 use super::reply::{DataFault, Reply};
-use super::session::{DataPort, Session, Step, Turn, Work};
+use super::session::{DataPort, Interpreter, Step, Turn};
 use super::transfer::{BYTES_A_POLL, Outcome, Progress, Scene};
 use crate::log::Escaped;
 use crate::service::{Action, Data};
@@ -16,7 +17,7 @@ use crate::time::{Duration, Instant};
 /// How long it is read on after an upload was refused.
 const DISCARD: Duration = Duration::from_secs(2);
 
-impl<S: Storage, const N: usize> Session<S, N> {
+impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
     pub(super) fn transfer(&mut self, turn: &mut Turn<'_, S>) -> Step {
         if let Some(step) = self.command_in_transfer(turn) {
             return step;
@@ -43,18 +44,18 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// Advances the transfer, by that many bytes at most.
     fn advance(&mut self, allowance: usize, turn: &mut Turn<'_, S>) -> Progress {
         let date = turn.server.date(turn.now);
-        let Work::Transfer(transfer) = &mut self.work else { return Progress::Wait };
+        let Work::Transfer(transfer) = &mut self.desk.work else { return Progress::Wait };
         let scene = &mut Scene {
-            directory: self.directory.seen(),
-            path: &mut self.path,
+            directory: self.session.directory.seen(),
+            path: &mut self.desk.path,
             date,
             allowance,
-            max_upload: self.max_upload,
+            max_upload: self.session.max_upload,
         };
         let before = transfer.bytes;
         transfer.has_room(turn.data.room(), turn.now);
         let mut zipped;
-        let codec = self.codec.and_then(|at| turn.codecs.get_mut(at));
+        let codec = self.session.codec.and_then(|at| turn.codecs.get_mut(at));
         let mut data = match (turn.data.reborrow(), codec) {
             (Data::Open(stream), Some(codec)) => {
                 zipped = Zipped::new(stream, codec);
@@ -73,7 +74,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// is looked at before the preliminary reply is said: the order of the replies must not hang
     /// on when the lines arrive.
     fn command_in_transfer(&mut self, turn: &mut Turn<'_, S>) -> Option<Step> {
-        let Work::Transfer(transfer) = &self.work else { return None };
+        let Work::Transfer(transfer) = &self.desk.work else { return None };
         if transfer.is_opening() {
             return None;
         }
@@ -90,30 +91,32 @@ impl<S: Storage, const N: usize> Session<S, N> {
         turn: &mut Turn<'_, S>,
         answered: fn(&Row, &[u8]) -> bool,
     ) -> Option<Step> {
-        let answered = match self.line.receive(turn.control) {
+        let answered = match self.desk.line.receive(turn.control) {
             Received::Part => return None,
             Received::TooLong => false,
-            Received::Line => command::parse(self.line.peek())
+            Received::Line => command::parse(self.desk.line.peek())
                 .is_ok_and(|(row, argument)| answered(row, argument)),
         };
         if answered {
-            self.active = turn.now;
+            self.session.active = turn.now;
             return Some(self.command(turn));
         }
         // A line that waits must not hide an ABOR whose client does not want to wait.
-        self.line.synch(turn.control).then_some(Step::Next)
+        self.desk.line.synch(turn.control).then_some(Step::Next)
     }
 
     /// Storage is ready: the data connection that the client does not open is opened.
     fn open_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
         let local_port = turn.server.config.data_port;
-        match self.data {
+        match self.session.data {
             DataPort::Passive { .. } => Step::Next,
             DataPort::Active(remote) => Step::Leave(Action::Connect { remote, local_port }),
-            DataPort::Default if self.epsv_all => {
+            DataPort::Default if self.session.epsv_all => {
                 self.transfer_over(Outcome::NoConnection(DataFault::NoEpsv), turn)
             }
-            DataPort::Default => Step::Leave(Action::Connect { remote: self.peer, local_port }),
+            DataPort::Default => {
+                Step::Leave(Action::Connect { remote: self.session.peer, local_port })
+            }
         }
     }
 
@@ -121,20 +124,21 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// clients open it only then; but not if there can be none, because others would wait for
     /// it and not hear the 425 behind.
     fn announce_transfer(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        let Work::Transfer(transfer) = &self.work else { return Step::Next };
-        let opening = match (self.verb, self.path.seen().parent()) {
+        let Work::Transfer(transfer) = &self.desk.work else { return Step::Next };
+        let opening = match (self.desk.verb, self.desk.path.seen().parent()) {
             (Verb::Stou, Some((_, name))) => Reply::OpeningUnique(name),
-            _ => Reply::Opening { what: self.verb.noun(), size: transfer.size },
+            _ => Reply::Opening { what: self.desk.verb.noun(), size: transfer.size },
         };
         opening.send(turn.control);
-        self.active = turn.now;
+        self.session.active = turn.now;
         Step::Next
     }
 
     fn wait_for_data(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        let Work::Transfer(transfer) = &self.work else { return Step::Next };
+        let Work::Transfer(transfer) = &self.desk.work else { return Step::Next };
         let config = &turn.server.config;
-        let (deadline, outcome) = transfer.deadline(config.connect_timeout, self.idle_timeout);
+        let (deadline, outcome) =
+            transfer.deadline(config.connect_timeout, self.session.idle_timeout);
         if turn.now < deadline {
             return Step::Leave(Action::Wait(Some(deadline)));
         }
@@ -146,7 +150,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
             Outcome::Complete => Reply::COMPLETE,
             Outcome::CutOff => Reply::CUT_OFF,
             Outcome::Storage(error) => Reply::failed(error),
-            Outcome::TooLarge => Reply::UploadTooLarge { max: self.max_upload },
+            Outcome::TooLarge => Reply::UploadTooLarge { max: self.session.max_upload },
             Outcome::NoConnection(fault) => self.not_connected(fault, turn),
             Outcome::Broken if self.is_corrupt(turn) => {
                 Reply::aborted("That was no whole zlib stream, transfer aborted")
@@ -156,11 +160,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
         };
         let is_refused =
             matches!(outcome, Outcome::Storage(_) | Outcome::TooLarge) || self.is_corrupt(turn);
-        let is_upload = matches!(&self.work, Work::Transfer(transfer) if transfer.is_upload());
+        let is_upload = matches!(&self.desk.work, Work::Transfer(transfer) if transfer.is_upload());
         self.end_transfer(reply, turn);
         match turn.data {
             Data::Open(_) if is_upload && is_refused => {
-                self.work = Work::Discard(turn.now + DISCARD);
+                self.desk.work = Work::Discard(turn.now + DISCARD);
                 Step::Next
             }
             _ => self.drop_data(turn),
@@ -170,7 +174,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// Reads on after an upload was refused: most clients read the reply only when they have
     /// sent everything, and a reset would keep it from them.
     pub(super) fn discard(&mut self, until: Instant, turn: &mut Turn<'_, S>) -> Step {
-        let has_heard = self.line.receive(turn.control) != Received::Part;
+        let has_heard = self.desk.line.receive(turn.control) != Received::Part;
         let is_gone = turn.control.status() == Status::PeerFinished;
         let mut left = BYTES_A_POLL;
         if let Data::Open(stream) = &mut turn.data
@@ -191,7 +195,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
                 _ => {}
             }
         }
-        self.work = Work::Command;
+        self.desk.work = Work::Command;
         self.drop_data(turn)
     }
 
@@ -199,13 +203,13 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// the effect of an ABOR (RFC 959 section 4.1.1), whatever came over the data connection.
     fn is_abandoned(&mut self, turn: &mut Turn<'_, S>) -> bool {
         turn.control.status() == Status::PeerFinished
-            && matches!(&self.work, Work::Transfer(transfer) if transfer.is_upload())
-            && self.line.receive(turn.control) == Received::Part
+            && matches!(&self.desk.work, Work::Transfer(transfer) if transfer.is_upload())
+            && self.desk.line.receive(turn.control) == Received::Part
     }
 
     /// Whether MODE Z got something else than a whole zlib stream.
     fn is_corrupt(&self, turn: &Turn<'_, S>) -> bool {
-        let codec = self.codec.and_then(|at| turn.codecs.get(at));
+        let codec = self.session.codec.and_then(|at| turn.codecs.get(at));
         codec.is_some_and(Codec::is_corrupt)
     }
 
@@ -215,23 +219,23 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if fault != DataFault::TimedOut {
             return Reply::NoDataConnection { fault, ports };
         }
-        match (self.data, &turn.data) {
+        match (self.session.data, &turn.data) {
             (DataPort::Passive { .. }, Data::Opening(local)) => {
-                Reply::NotOpened { peer: self.peer.ip(), port: local.port(), ports }
+                Reply::NotOpened { peer: self.session.peer.ip(), port: local.port(), ports }
             }
             (DataPort::Active(target), _) => Reply::NoAnswer(target),
-            (DataPort::Default, Data::Opening(_)) => Reply::NoAnswer(self.peer),
+            (DataPort::Default, Data::Opening(_)) => Reply::NoAnswer(self.session.peer),
             _ => Reply::NoDataConnection { fault, ports },
         }
     }
 
     /// Answers the transfer command and lets go of the transfer; `reply` tells how it went.
     pub(super) fn end_transfer(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) {
-        let work = core::mem::replace(&mut self.work, Work::Command);
+        let work = core::mem::replace(&mut self.desk.work, Work::Command);
         if let Work::Transfer(transfer) = work {
-            let (peer, verb, bytes) = (self.peer, self.verb, transfer.bytes);
+            let (peer, verb, bytes) = (self.session.peer, self.desk.verb, transfer.bytes);
             // The name comes last, so that none can look like more of the line.
-            let path = Escaped(self.path.as_path().as_bytes());
+            let path = Escaped(self.desk.path.as_path().as_bytes());
             let seconds = turn.now.since(transfer.started).as_secs_f32();
             let rate = bytes as f32 / seconds.max(1e-6) / 1e6;
             if reply.code() < 400 {
@@ -247,7 +251,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// ABOR (RFC 959 section 4.1.3): the transfer, or the hash, gets its 426, then ABOR its 226;
     /// without one there is only the 226.
     pub(super) fn abort(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        match self.work {
+        match self.desk.work {
             Work::Transfer(..) => self.end_transfer(Reply::aborted("Transfer aborted"), turn),
             Work::Hash(..) => self.abort_hash(turn),
             _ => {}

@@ -2,16 +2,17 @@
 
 use core::task::Poll;
 
+use super::desk::{Then, Work};
 use super::list::Format;
 use super::path::{PathBuf, PathError};
 use super::reply::Reply;
-use super::session::{Representation, Session, Step, Then, Turn, Work};
+use super::session::{Interpreter, Representation, Step, Turn};
 use crate::auth::Rights;
 use crate::log::Escaped;
 use crate::service::Action;
 use crate::storage::{Entry, Error, Kind, Op, Path, Storage};
 
-impl<S: Storage, const N: usize> Session<S, N> {
+impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
     /// Makes `argument` the path of the command under way, if the account may do what the
     /// command needs; if not, that is said.
     pub(super) fn admit(
@@ -20,14 +21,17 @@ impl<S: Storage, const N: usize> Session<S, N> {
         needed: Rights,
         turn: &mut Turn<'_, S>,
     ) -> Result<(), Step> {
-        if !self.rights.is_some_and(|rights| rights.contains(needed)) {
-            let user = Escaped(&self.user);
-            warn!("{} {} refused: {user} has no right to do that", self.peer, self.verb);
+        if !self.session.rights.is_some_and(|rights| rights.contains(needed)) {
+            let user = Escaped(&self.session.user);
+            warn!(
+                "{} {} refused: {user} has no right to do that",
+                self.session.peer, self.desk.verb
+            );
             return Err(self.reject(Reply::NO_RIGHT, turn));
         }
-        let reply = match self.path.resolve(&self.directory, argument) {
+        let reply = match self.desk.path.resolve(&self.session.directory, argument) {
             // The root is the owner's, also that of an account.
-            Ok(()) if self.path.seen().is_root() && self.verb.changes_entry() => {
+            Ok(()) if self.desk.path.seen().is_root() && self.desk.verb.changes_entry() => {
                 return Err(self.refuse(Error::Denied, turn));
             }
             Ok(()) => return Ok(()),
@@ -41,7 +45,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// it up all the same.
     pub(super) fn reject(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
         self.done(reply, turn);
-        if self.verb.uses_data() { self.drop_data(turn) } else { Step::Next }
+        if self.desk.verb.uses_data() { self.drop_data(turn) } else { Step::Next }
     }
 
     /// What the command does hangs on what is at the path.
@@ -67,7 +71,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if let Err(step) = self.admit(argument, needed, turn) {
             return step;
         }
-        let job = turn.start(op(self.path.as_path()));
+        let job = turn.start(op(self.desk.path.as_path()));
         self.begin(job, then, turn)
     }
 
@@ -78,7 +82,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         turn: &mut Turn<'_, S>,
     ) -> Step {
         match job {
-            Ok(job) => self.work = Work::Single(job, then),
+            Ok(job) => self.desk.work = Work::Single(job, then),
             Err(error) => return self.fail(error, then, turn),
         }
         Step::Next
@@ -96,20 +100,20 @@ impl<S: Storage, const N: usize> Session<S, N> {
     /// Storage refused what the command asked for.
     pub(super) fn refuse(&mut self, error: Error, turn: &mut Turn<'_, S>) -> Step {
         let reply = Reply::failed(error);
-        let path = Escaped(self.path.as_path().as_bytes());
-        info!("{} {} refused, {reply}: {path}", self.peer, self.verb);
+        let path = Escaped(self.desk.path.as_path().as_bytes());
+        info!("{} {} refused, {reply}: {path}", self.session.peer, self.desk.verb);
         self.reject(reply, turn)
     }
 
     /// Advances a storage operation that takes a single reply.
     pub(super) fn single(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        let Work::Single(job, then) = &mut self.work else { return Step::Next };
+        let Work::Single(job, then) = &mut self.desk.work else { return Step::Next };
         let (then, storage) = (*then, &mut turn.server.storage);
         if let Then::Done(_) | Then::Made | Then::Dated(_) = then {
             let Poll::Ready(result) = storage.poll_finish(job) else {
                 return Step::Leave(Action::Pending);
             };
-            self.work = Work::Command;
+            self.desk.work = Work::Command;
             return match result {
                 Ok(_) => self.changed(then, turn),
                 Err(error) => self.refuse(error, turn),
@@ -140,7 +144,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     /// All that was wanted of a storage operation is known.
     fn end_single(&mut self, turn: &mut Turn<'_, S>) {
-        if let Work::Single(job, _) = core::mem::replace(&mut self.work, Work::Command) {
+        if let Work::Single(job, _) = core::mem::replace(&mut self.desk.work, Work::Command) {
             turn.server.storage.cancel(job);
         }
     }
@@ -152,16 +156,16 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     /// Storage has changed something.
     fn changed(&mut self, then: Then, turn: &mut Turn<'_, S>) -> Step {
-        let path = self.path.seen();
+        let path = self.desk.path.seen();
         let reply = match then {
             Then::Done(what) => Reply::done(what),
             Then::Dated(date) => Reply::Dated(date, path),
             _ => Reply::Made(path),
         };
-        let path = Escaped(self.path.as_path().as_bytes());
-        info!("{} {} {reply}: {path}", self.peer, self.verb);
+        let path = Escaped(self.desk.path.as_path().as_bytes());
+        info!("{} {} {reply}: {path}", self.session.peer, self.desk.verb);
         reply.send(turn.control);
-        self.active = turn.now;
+        self.session.active = turn.now;
         Step::Next
     }
 
@@ -169,22 +173,22 @@ impl<S: Storage, const N: usize> Session<S, N> {
     fn looked_up(&mut self, entry: Entry<'_>, then: Then, turn: &mut Turn<'_, S>) -> Step {
         match (then, entry.kind) {
             (Then::ChangeDirectory, Kind::Directory) => {
-                self.directory.clone_from(&self.path);
+                self.session.directory.clone_from(&self.desk.path);
                 self.done(Reply::done("Directory changed"), turn)
             }
             (Then::ChangeDirectory, _) => self.refuse(Error::NotADirectory, turn),
             (Then::RenameFrom, _) => {
-                self.renaming = true;
+                self.desk.renaming = true;
                 self.done(Reply::NEED_NEW_NAME, turn)
             }
             (Then::Size, Kind::File) => self.done(Reply::Size(entry.size), turn),
             (Then::Size, _) => self.done(Reply::NOT_A_FILE, turn),
             (Then::Status(options), kind) => self.begin_status(options, kind, turn),
             (Then::Tell, _) => {
-                let rights = self.rights.unwrap_or_default();
-                let (path, facts) = (self.path.seen(), self.facts);
+                let rights = self.session.rights.unwrap_or_default();
+                let (path, facts) = (self.desk.path.seen(), self.session.facts);
                 Reply::Entry(path, entry, facts, rights).send(turn.control);
-                self.active = turn.now;
+                self.session.active = turn.now;
                 Step::Next
             }
             // RFC 3659 section 7.2.1.
@@ -197,7 +201,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     pub(super) fn make_directory(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
-        let mode = 0o777 & !self.umask;
+        let mode = 0o777 & !self.session.umask;
         self.operate(
             argument,
             Rights::MAKE_DIRECTORY,
@@ -230,26 +234,26 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn size(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         // The size on the wire is meant (RFC 3659 section 4), which nobody knows before
         // the lines are counted.
-        if self.representation == Representation::Ascii {
+        if self.session.representation == Representation::Ascii {
             return self.reply(Reply::ASCII_SIZE, turn);
         }
         self.look_up(argument, Rights::LIST, Then::Size, turn)
     }
 
     pub(super) fn rename_to(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
-        if !core::mem::take(&mut self.renaming) {
+        if !core::mem::take(&mut self.desk.renaming) {
             return self.reply(Reply::out_of_order("RNFR first"), turn);
         }
-        let from: PathBuf<N> = self.path.clone();
+        let from: PathBuf<N> = self.desk.path.clone();
         if let Err(step) = self.admit(argument, Rights::RENAME, turn) {
             return step;
         }
-        info!("{} RNFR: {}", self.peer, Escaped(from.as_path().as_bytes()));
+        info!("{} RNFR: {}", self.session.peer, Escaped(from.as_path().as_bytes()));
         // To replace a file is to store one in its place, or to delete it first.
-        let replace = self.rights.is_some_and(|rights| {
+        let replace = self.session.rights.is_some_and(|rights| {
             rights.contains(Rights::WRITE) || rights.contains(Rights::DELETE)
         });
-        let op = Op::Rename { from: from.as_path(), to: self.path.as_path(), replace };
+        let op = Op::Rename { from: from.as_path(), to: self.desk.path.as_path(), replace };
         let job = turn.start(op);
         self.begin(job, Then::Done("Renamed"), turn)
     }

@@ -16,9 +16,10 @@ use sha2::{Digest, Sha256};
 
 use super::Server;
 use super::command::{Verb, number};
+use super::desk::Work;
 use super::range::Range;
 use super::reply::Reply;
-use super::session::{Session, Step, Turn, Work};
+use super::session::{Interpreter, Step, Turn};
 use crate::auth::Rights;
 use crate::log::Escaped;
 use crate::service::Action;
@@ -231,11 +232,11 @@ impl<J> Hashing<J> {
     }
 }
 
-impl<S: Storage, const N: usize> Session<S, N> {
+impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
     /// HASH: of the bytes that RANG says (section 3.3), whatever the representation type is.
     pub(super) fn hash_range(&mut self, path: &[u8], turn: &mut Turn<'_, S>) -> Step {
-        let range = core::mem::take(&mut self.restart);
-        self.begin_hash(path, self.algorithm, range, turn)
+        let range = core::mem::take(&mut self.session.restart);
+        self.begin_hash(path, self.session.algorithm, range, turn)
     }
 
     /// XCRC, XMD5, XSHA1 and XSHA256.
@@ -261,12 +262,12 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if let Err(step) = self.admit(path, Rights::READ, turn) {
             return step;
         }
-        let op = Op::Read { path: self.path.as_path(), offset: range.start() };
-        let with_range = self.verb == Verb::Hash;
+        let op = Op::Read { path: self.desk.path.as_path(), offset: range.start() };
+        let with_range = self.desk.verb == Verb::Hash;
         match turn.start(op) {
             Ok(job) => {
                 turn.server.hashing += 1;
-                self.work = Work::Hash(Hashing::new(job, algorithm, range, with_range));
+                self.desk.work = Work::Hash(Hashing::new(job, algorithm, range, with_range));
             }
             Err(error) => return self.refuse(error, turn),
         }
@@ -276,7 +277,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     /// Hashes a slice.
     pub(super) fn hash(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        let Work::Hash(hashing) = &mut self.work else { return Step::Next };
+        let Work::Hash(hashing) = &mut self.desk.work else { return Step::Next };
         let share = BYTES_A_POLL.min(BYTES_A_TURN / turn.server.hashing.max(1));
         let action = match hashing.poll(&mut turn.server.storage, share) {
             Progress::Over(result) => return self.hash_over(result, turn),
@@ -286,13 +287,13 @@ impl<S: Storage, const N: usize> Session<S, N> {
         // Behind the slice, so that it does not hang on how the lines arrive whether a small
         // file is hashed or the hash of it aborted.
         match self.command_meanwhile(turn, |row, _| row.verb == Verb::Abor) {
-            Some(step) if !matches!(self.work, Work::Hash(_)) => step,
+            Some(step) if !matches!(self.desk.work, Work::Hash(_)) => step,
             _ => Step::Leave(action),
         }
     }
 
     fn hash_over(&mut self, result: Result<(), Error>, turn: &mut Turn<'_, S>) -> Step {
-        let work = core::mem::replace(&mut self.work, Work::Command);
+        let work = core::mem::replace(&mut self.desk.work, Work::Command);
         let Work::Hash(hashing) = work else { return Step::Next };
         let (algorithm, bytes) = (hashing.algorithm, hashing.bytes);
         let (first, last, with_range) = (hashing.range.start(), hashing.last(), hashing.with_range);
@@ -300,25 +301,25 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if let Err(error) = result {
             return self.refuse(error, turn);
         }
-        let (sum, path) = (&hasher.finish(), self.path.seen());
+        let (sum, path) = (&hasher.finish(), self.desk.path.seen());
         info!(
             "{} {} {bytes} bytes: {}",
-            self.peer,
-            self.verb,
-            Escaped(self.path.as_path().as_bytes())
+            self.session.peer,
+            self.desk.verb,
+            Escaped(self.desk.path.as_path().as_bytes())
         );
         let reply = match with_range {
             true => Reply::Hashed { algorithm, first, last, sum, path },
             false => Reply::Checksum(sum),
         };
         reply.send(turn.control);
-        self.active = turn.now;
+        self.session.active = turn.now;
         Step::Next
     }
 
     /// ABOR: the command gets its 426.
     pub(super) fn abort_hash(&mut self, turn: &mut Turn<'_, S>) {
-        if let Work::Hash(hashing) = core::mem::replace(&mut self.work, Work::Command) {
+        if let Work::Hash(hashing) = core::mem::replace(&mut self.desk.work, Work::Command) {
             hashing.end(turn.server);
         }
         self.done(Reply::aborted("Hash aborted"), turn);

@@ -96,6 +96,12 @@ impl<const N: usize> Line<N> {
         self.complete = true;
     }
 
+    /// Whether nothing has come of the next line.
+    pub fn is_empty(&self) -> bool {
+        let Self { bytes, telnet, after_cr, too_long, complete } = self;
+        bytes.is_empty() && *telnet == Telnet::Data && !(*after_cr || *too_long || *complete)
+    }
+
     /// The line that is complete.
     pub fn peek(&self) -> &[u8] {
         &self.bytes

@@ -28,6 +28,7 @@
 //! | `command` | the verb table; a line becomes a command |
 //! | `line` | the bytes of the control connection become lines |
 //! | `session` | the server-PI: a session from one line to the next |
+//! | `desk` | what a session needs only while it is at work |
 //! | `commands` | from a row to what the command does |
 //! | `access`, `parameters`, `data`, `files`, `modify`, `site` | what the commands do |
 //! | `hash` | checksums of files |
@@ -49,6 +50,7 @@ mod commands;
 mod course;
 mod data;
 mod deflate;
+mod desk;
 mod facts;
 mod files;
 #[cfg(any(test, fuzzing))]
@@ -70,17 +72,21 @@ mod session;
 mod site;
 mod transfer;
 
+use core::mem::MaybeUninit;
 use core::net::{Ipv4Addr, SocketAddr};
 
 use crate::auth::Authenticator;
 use crate::budget::Budget;
 use crate::service::{Action, Io, Service, SessionId};
 use crate::storage::Storage;
+use crate::stream::{Status, Stream};
 use crate::time::{Duration, Instant, Timestamp};
 
-use session::{Turn, Work};
+use desk::{Desks, Work};
+use session::{Interpreter, Turn};
 
 pub use deflate::{Codec, Corrupt, Run, Way, Zlib};
+pub use desk::Desk;
 pub use session::{Session, USER_MAX};
 
 /// What the owner of a server decides.
@@ -153,9 +159,10 @@ impl Default for Config {
 pub struct Ftp<'a, S: Storage, A, const N: usize> {
     server: Server<S>,
     accounts: A,
-    sessions: &'a mut [Session<S, N>],
+    sessions: &'a mut [Session<'a, S::Job, N>],
     /// The first session of the list of free ones.
     free: Option<SessionId>,
+    desks: Desks<'a, S::Job, N>,
     /// What sessions in MODE Z compress with.
     codecs: &'a mut [Codec],
 }
@@ -186,16 +193,25 @@ impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
     /// Bytes of the longest line of a listing: a path, columns and a name.
     pub const LINE_MAX: usize = N + list::ENTRY_MAX;
 
-    /// A server of `storage` for `accounts`, with room for as many sessions as are given.
-    pub fn new(storage: S, accounts: A, config: Config, sessions: &'a mut [Session<S, N>]) -> Self {
+    /// A server of `storage` for `accounts`, with room for as many sessions as are given. Each
+    /// command needs a desk until it is done, each line until its end is there: with fewer desks
+    /// than sessions, some may have to wait.
+    pub fn new(
+        storage: S,
+        accounts: A,
+        config: Config,
+        sessions: &'a mut [Session<'a, S::Job, N>],
+        desks: &'a mut [MaybeUninit<Desk<'a, S::Job, N>>],
+    ) -> Self {
         let mut free = None;
         for (id, session) in sessions.iter_mut().enumerate().rev() {
             session.next = free;
             free = Some(id);
         }
+        let desks = Desks::new(desks);
         let budget = config.total_rate.map(rate::budget);
         let server = Server { storage, config, open: 0, budget, hashing: 0, stops_at: None };
-        Self { server, accounts, sessions, free, codecs: &mut [] }
+        Self { server, accounts, sessions, free, desks, codecs: &mut [] }
     }
 
     /// With MODE Z (draft-preston-ftpext-deflate) for as many sessions at once as there are
@@ -215,34 +231,44 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
     fn open(&mut self, _local: SocketAddr, peer: SocketAddr, now: Instant) -> Option<SessionId> {
         let id = self.free?;
         let session = self.sessions.get_mut(id)?;
+        let desk = self.desks.take()?;
         self.free = session.next.take();
         session.open(peer, self.server.config.idle_timeout, now);
         self.server.open += 1;
-        if !self.enrol(id, peer)
-            && let Some(session) = self.sessions.get_mut(id)
-        {
-            session.work = Work::Crowded;
-        }
+        desk.work = if self.enrol(id, peer) { Work::Greet } else { Work::Crowded };
+        self.sessions.get_mut(id)?.desk = Some(desk);
         Some(id)
     }
 
     fn poll(&mut self, id: SessionId, mut io: Io<'_>, now: Instant) -> Action {
-        self.tell_who(id, io.control, now);
+        let Some(session) = self.sessions.get_mut(id) else { return Action::Close };
+        let desk = session.desk.take().or_else(|| self.desks.take());
+        let Some(desk) = desk else { return without_desk(io.control) };
+        self.tell_who(id, desk, io.control, now);
         let Some(session) = self.sessions.get_mut(id) else { return Action::Close };
         let (server, accounts, codecs) = (&mut self.server, &mut self.accounts, &mut *self.codecs);
         let (control, data, listed) = (io.control, io.data.reborrow(), io.listed);
         let turn = &mut Turn { server, accounts, codecs, control, data, listed, now };
-        session.poll(turn, Self::REPLY_MAX)
+        let action = Interpreter { session, desk }.poll(turn, Self::REPLY_MAX);
+        if desk.is_clear() {
+            self.desks.put_back(desk);
+        } else {
+            session.desk = Some(desk);
+        }
+        action
     }
 
     fn close(&mut self, id: SessionId) {
         let Some(peer) = self.sessions.get(id).map(|session| session.peer) else { return };
         self.strike(id, peer);
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.close(&mut self.server, &mut self.accounts, self.codecs);
-            session.next = self.free.replace(id);
-            self.server.open -= 1;
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        if let Some(desk) = session.desk.take() {
+            session.leave(desk, &mut self.server);
+            self.desks.put_back(desk);
         }
+        session.close(&mut self.accounts, self.codecs);
+        session.next = self.free.replace(id);
+        self.server.open -= 1;
     }
 
     fn shutdown(&mut self, until: Instant) {
@@ -252,5 +278,13 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
     fn account(&self, id: SessionId) -> &[u8] {
         let session = self.sessions.get(id).filter(|session| session.rights.is_some());
         session.map_or(&[], |session| &session.user)
+    }
+}
+
+/// A session that finds no desk waits for one, if it still has its client.
+fn without_desk(control: &dyn Stream) -> Action {
+    match control.status() {
+        Status::Broken => Action::Close,
+        _ => Action::Pending,
     }
 }

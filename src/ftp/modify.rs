@@ -1,13 +1,14 @@
 //! Commands that change facts of a file: MFMT and MFF (draft-somers-ftp-mfxx).
 
 use super::command::number;
+use super::desk::Then;
 use super::reply::Reply;
-use super::session::{Session, Step, Then, Turn};
+use super::session::{Interpreter, Step, Turn};
 use crate::auth::Rights;
 use crate::storage::{Op, Storage};
 use crate::time::{Civil, Timestamp};
 
-impl<S: Storage, const N: usize> Session<S, N> {
+impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
     /// MFMT: a date, a space, and a path.
     pub(super) fn modify_date(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         match split(argument) {

@@ -5,36 +5,37 @@ use core::net::SocketAddr;
 use super::address::{self, AddressError, protocol};
 use super::command::{self, Verb, number};
 use super::deflate::{self, Codec};
+use super::desk::{Then, Work};
 use super::facts::Facts;
 use super::hash::Algorithm;
 use super::list::Options;
 use super::reply::{DataFault, Reply};
 use super::report::{Report, Running};
-use super::session::{DataPort, Representation, Session, Step, Then, Turn, Work};
+use super::session::{DataPort, Interpreter, Representation, Session, Step, Turn};
 use crate::auth::Rights;
 use crate::log::Escaped;
 use crate::service::{Action, ConnectError, Data};
 use crate::storage::Storage;
 
-impl<S: Storage, const N: usize> Session<S, N> {
+impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
     pub(super) fn pasv(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        if self.epsv_all {
+        if self.session.epsv_all {
             return self.reply(Reply::out_of_order("EPSV ALL was said"), turn);
         }
-        if !self.peer.is_ipv4() {
+        if !self.session.peer.is_ipv4() {
             return self.reply(Reply::USE_EPSV, turn);
         }
         self.listen(false, turn)
     }
 
     pub(super) fn epsv(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
-        let ours = protocol(self.peer.ip());
+        let ours = protocol(self.session.peer.ip());
         match argument.trim_ascii() {
             b"" => self.listen(true, turn),
             all if all.eq_ignore_ascii_case(b"ALL") => {
-                self.epsv_all = true;
-                if let DataPort::Active(_) = self.data {
-                    self.data = DataPort::Default;
+                self.session.epsv_all = true;
+                if let DataPort::Active(_) = self.session.data {
+                    self.session.data = DataPort::Default;
                 }
                 self.reply(Reply::ok("EPSV only from now on"), turn)
             }
@@ -47,8 +48,9 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     fn listen(&mut self, extended: bool, turn: &Turn<'_, S>) -> Step {
-        self.data = DataPort::Passive { until: turn.now + turn.server.config.claim_timeout };
-        self.work = Work::Passive { extended };
+        self.session.data =
+            DataPort::Passive { until: turn.now + turn.server.config.claim_timeout };
+        self.desk.work = Work::Passive { extended };
         Step::Leave(Action::Listen)
     }
 
@@ -67,7 +69,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         };
         let (fault, ports) = (DataFault::Net(error), turn.server.config.passive_ports);
         let reply = Reply::NoDataConnection { fault, ports };
-        warn!("{} no data connection: {reply}", self.peer);
+        warn!("{} no data connection: {reply}", self.session.peer);
         self.done(reply, turn);
         self.drop_data(turn)
     }
@@ -78,29 +80,29 @@ impl<S: Storage, const N: usize> Session<S, N> {
         target: Result<SocketAddr, AddressError>,
         turn: &mut Turn<'_, S>,
     ) -> Step {
-        if self.epsv_all {
+        if self.session.epsv_all {
             return self.reply(Reply::out_of_order("EPSV ALL was said"), turn);
         }
-        match target.and_then(|target| address::check(target, self.peer)) {
+        match target.and_then(|target| address::check(target, self.session.peer)) {
             Ok(target) => {
                 let step = self.drop_data(turn);
-                self.data = DataPort::Active(target);
+                self.session.data = DataPort::Active(target);
                 self.reply(Reply::ok("Data port set"), turn);
                 step
             }
             Err(AddressError::Syntax) => self.reply(Reply::bad_argument("Bad address"), turn),
             Err(AddressError::Protocol) => {
-                self.reply(Reply::UseProtocol(protocol(self.peer.ip())), turn)
+                self.reply(Reply::UseProtocol(protocol(self.session.peer.ip())), turn)
             }
             Err(AddressError::Foreign) => {
-                warn!("{} refused: a data port that is not the client's own", self.peer);
+                warn!("{} refused: a data port that is not the client's own", self.session.peer);
                 self.reply(Reply::FOREIGN_ADDRESS, turn)
             }
         }
     }
 
     pub(super) fn is_ascii(&self) -> bool {
-        self.representation == Representation::Ascii
+        self.session.representation == Representation::Ascii
     }
 
     /// TYPE: A with N (the default format), I, and L 8, which is the same here.
@@ -112,11 +114,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
         upper.make_ascii_uppercase();
         let reply = match &*upper {
             b"A" | b"A N" => {
-                self.representation = Representation::Ascii;
+                self.session.representation = Representation::Ascii;
                 Reply::ok("TYPE is A: ASCII, lines are converted")
             }
             b"I" | b"L 8" => {
-                self.representation = Representation::Image;
+                self.session.representation = Representation::Image;
                 Reply::ok("TYPE is I: bytes as they are")
             }
             b"A T" | b"A C" | b"E" | b"E N" | b"E T" | b"E C" => Reply::UNSUPPORTED_PARAMETER,
@@ -130,11 +132,11 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn mode(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let reply = match argument.trim_ascii() {
             b"S" | b"s" => {
-                self.release_codec(turn.codecs);
+                self.session.release_codec(turn.codecs);
                 Reply::ok("MODE is S: stream")
             }
             b"Z" | b"z" if turn.codecs.is_empty() => Reply::UNSUPPORTED_PARAMETER,
-            b"Z" | b"z" if self.take_codec(turn.codecs) => Reply::ok("MODE is Z: deflate"),
+            b"Z" | b"z" if self.session.take_codec(turn.codecs) => Reply::ok("MODE is Z: deflate"),
             b"Z" | b"z" => Reply::NO_CODEC,
             b"B" | b"b" | b"C" | b"c" => Reply::UNSUPPORTED_PARAMETER,
             _ => Reply::bad_argument("Unknown mode"),
@@ -142,29 +144,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
         self.reply(reply, turn)
     }
 
-    /// Whether the session has a codec now.
-    fn take_codec(&mut self, codecs: &mut [Codec]) -> bool {
-        if self.codec.is_none() {
-            self.codec = codecs.iter().position(|codec| !codec.is_taken);
-        }
-        match self.codec.and_then(|at| codecs.get_mut(at)) {
-            Some(codec) => {
-                codec.is_taken = true;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// MODE is S again.
-    pub(super) fn release_codec(&mut self, codecs: &mut [Codec]) {
-        if let Some(codec) = self.codec.take().and_then(|at| codecs.get_mut(at)) {
-            codec.is_taken = false;
-        }
-    }
-
     pub(super) fn features(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        let (facts, algorithm) = (self.facts, self.algorithm);
+        let (facts, algorithm) = (self.session.facts, self.session.algorithm);
         let deflate = !turn.codecs.is_empty();
         self.reply(Reply::Features { facts, algorithm, deflate }, turn)
     }
@@ -177,8 +158,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let options = options.trim_ascii();
         let reply = match command::find(name).map(|row| row.verb) {
             Some(Verb::Mlst) => {
-                self.facts = Facts::parse(options);
-                Reply::Selected(self.facts)
+                self.session.facts = Facts::parse(options);
+                Reply::Selected(self.session.facts)
             }
             Some(Verb::Hash) => self.select_algorithm(options),
             Some(Verb::Mode) if !turn.codecs.is_empty() => self.select_level(options),
@@ -203,25 +184,25 @@ impl<S: Storage, const N: usize> Session<S, N> {
             (None, ..) => Some(u64::from(deflate::LEVEL)),
             (Some(name), Some(level), None) if name.eq_ignore_ascii_case(b"LEVEL") => number(level),
             (Some(name), Some(engine), None) if name.eq_ignore_ascii_case(b"ENGINE") => {
-                engine.eq_ignore_ascii_case(b"ZLIB").then_some(self.level.into())
+                engine.eq_ignore_ascii_case(b"ZLIB").then_some(self.session.level.into())
             }
             _ => None,
         };
         match level.and_then(|level| u8::try_from(level).ok()).filter(|level| *level <= 9) {
-            Some(level) => self.level = level,
+            Some(level) => self.session.level = level,
             None => return Reply::bad_argument("OPTS MODE Z takes LEVEL and a number to 9"),
         }
-        Reply::Level(self.level)
+        Reply::Level(self.session.level)
     }
 
     /// OPTS HASH (draft-bryan-ftpext-hash-02 section 3.2); without a name it only tells.
     fn select_algorithm(&mut self, name: &[u8]) -> Reply<'static> {
         match Algorithm::find(name) {
-            Some(algorithm) => self.algorithm = algorithm,
+            Some(algorithm) => self.session.algorithm = algorithm,
             None if name.is_empty() => {}
             None => return Reply::bad_argument("Unknown algorithm, selection not changed"),
         }
-        Reply::ok(self.algorithm.name())
+        Reply::ok(self.session.algorithm.name())
     }
 
     pub(super) fn status(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
@@ -229,25 +210,53 @@ impl<S: Storage, const N: usize> Session<S, N> {
             let (options, path) = Options::parse(argument);
             return self.look_up(path, Rights::LIST, Then::Status(options), turn);
         }
-        let transfer = match &self.work {
+        let transfer = match &self.desk.work {
             Work::Transfer(transfer) => {
                 let time = turn.now.since(transfer.started);
-                Some(Running { verb: self.verb, bytes: transfer.bytes, size: transfer.size, time })
+                Some(Running {
+                    verb: self.desk.verb,
+                    bytes: transfer.bytes,
+                    size: transfer.size,
+                    time,
+                })
             }
             _ => None,
         };
         let report = Report {
-            peer: self.peer,
-            user: Escaped(&self.user),
-            representation: match self.representation {
+            peer: self.session.peer,
+            user: Escaped(&self.session.user),
+            representation: match self.session.representation {
                 Representation::Default => "ASCII (not converted)",
                 Representation::Ascii => "ASCII",
                 Representation::Image => "Image",
             },
-            mode: if self.codec.is_some() { "Deflate" } else { "Stream" },
+            mode: if self.session.codec.is_some() { "Deflate" } else { "Stream" },
             transfer,
         };
         report.send(turn.control);
         Step::Next
+    }
+}
+
+impl<J, const N: usize> Session<'_, J, N> {
+    /// Whether the session has a codec now.
+    fn take_codec(&mut self, codecs: &mut [Codec]) -> bool {
+        if self.codec.is_none() {
+            self.codec = codecs.iter().position(|codec| !codec.is_taken);
+        }
+        match self.codec.and_then(|at| codecs.get_mut(at)) {
+            Some(codec) => {
+                codec.is_taken = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// MODE is S again.
+    pub(super) fn release_codec(&mut self, codecs: &mut [Codec]) {
+        if let Some(codec) = self.codec.take().and_then(|at| codecs.get_mut(at)) {
+            codec.is_taken = false;
+        }
     }
 }

@@ -14,12 +14,12 @@ use super::session::Session;
 use crate::service::SessionId;
 use crate::storage::Storage;
 
-impl<S: Storage, A, const N: usize> Ftp<'_, S, A, N> {
+impl<'a, S: Storage, A, const N: usize> Ftp<'a, S, A, N> {
     /// Counts a session toward its address; `false`, if that has as many as it may have.
     pub(super) fn enrol(&mut self, id: SessionId, peer: SocketAddr) -> bool {
         let Some(max) = self.server.config.max_per_address else { return true };
         let bucket = self.bucket(peer);
-        let same = |session: &Session<S, N>| network(session.peer) == network(peer);
+        let same = |session: &Session<'a, S::Job, N>| network(session.peer) == network(peer);
         if self.chain(bucket).filter(|&(_, session)| same(session)).count() >= max {
             return false;
         }
@@ -41,7 +41,7 @@ impl<S: Storage, A, const N: usize> Ftp<'_, S, A, N> {
     }
 
     /// The sessions of a chain, from its head on.
-    fn chain(&self, bucket: usize) -> impl Iterator<Item = (SessionId, &Session<S, N>)> {
+    fn chain(&self, bucket: usize) -> impl Iterator<Item = (SessionId, &Session<'a, S::Job, N>)> {
         let mut next = self.sessions.get(bucket).and_then(|head| head.first);
         core::iter::from_fn(move || {
             let id = next?;

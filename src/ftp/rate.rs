@@ -1,7 +1,8 @@
 //! Limits to the rate of transfers: of a session, and of all sessions together.
 
 use super::deflate;
-use super::session::{Session, Step, Turn, Work};
+use super::desk::Work;
+use super::session::{Interpreter, Step, Turn};
 use super::transfer::{BYTES_A_POLL, Outcome};
 use crate::budget::Budget;
 use crate::service::{Action, Data};
@@ -14,12 +15,13 @@ pub(super) fn budget(rate: u64) -> Budget {
     Budget::new(rate.max(1), (rate / 8).max(1))
 }
 
-impl<S: Storage, const N: usize> Session<S, N> {
+impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
     /// Bytes that the transfer may move now, or until when it is held up.
     pub(super) fn allowance(&mut self, turn: &mut Turn<'_, S>) -> Result<usize, Instant> {
-        let mut allowance = if self.codec.is_some() { deflate::BYTES_A_POLL } else { BYTES_A_POLL };
-        let is_limited = self.budget.is_some() || turn.server.budget.is_some();
-        let Work::Transfer(transfer) = &mut self.work else { return Ok(0) };
+        let mut allowance =
+            if self.session.codec.is_some() { deflate::BYTES_A_POLL } else { BYTES_A_POLL };
+        let is_limited = self.session.budget.is_some() || turn.server.budget.is_some();
+        let Work::Transfer(transfer) = &mut self.desk.work else { return Ok(0) };
         if !is_limited || !transfer.is_moving() {
             // Nothing moves in the same poll in which that begins.
             return Ok(if is_limited { 0 } else { allowance });
@@ -27,7 +29,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if turn.now < transfer.held_until {
             return Err(transfer.held_until);
         }
-        let budgets = [&mut self.budget, &mut turn.server.budget];
+        let budgets = [&mut self.session.budget, &mut turn.server.budget];
         for (budget, place) in budgets.into_iter().zip(&mut transfer.places) {
             let Some(budget) = budget else { continue };
             let share =
@@ -39,7 +41,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     /// Counts what has moved.
     pub(super) fn charge(&mut self, bytes: u64, turn: &mut Turn<'_, S>) {
-        for budget in [&mut self.budget, &mut turn.server.budget].into_iter().flatten() {
+        for budget in [&mut self.session.budget, &mut turn.server.budget].into_iter().flatten() {
             budget.take(bytes);
         }
     }

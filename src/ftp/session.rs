@@ -10,14 +10,13 @@ use heapless::Vec;
 use super::Server;
 use super::command::{self, Malformed, Verb};
 use super::deflate::{self, Codec};
+use super::desk::{Desk, Work};
 use super::facts::Facts;
-use super::hash::{Algorithm, Hashing};
-use super::line::{Line, Received};
-use super::list::{Format, Options};
+use super::hash::Algorithm;
+use super::line::Received;
 use super::path::PathBuf;
 use super::range::Range;
 use super::reply::Reply;
-use super::transfer::Transfer;
 use crate::auth::{AccountId, Authenticator, Rights};
 use crate::budget::Budget;
 use crate::connection::Listed;
@@ -25,7 +24,7 @@ use crate::log::Escaped;
 use crate::service::{Action, Data, SessionId};
 use crate::storage::{Error, Op, Storage};
 use crate::stream::{Status, Stream};
-use crate::time::{Duration, Instant, Timestamp};
+use crate::time::{Duration, Instant};
 
 /// Bytes of the longest user name.
 pub const USER_MAX: usize = 32;
@@ -40,17 +39,16 @@ pub(super) const LOGINS_MAX: u8 = 5;
 /// Lines before login that are no command until the session is closed.
 const NONSENSE_MAX: u8 = 5;
 
-/// A control connection and all that belongs to it, to be placed where the caller likes.
-pub struct Session<S: Storage, const N: usize> {
+/// What there is of a control connection as long as it is there, to be placed where the caller
+/// likes. What a session needs besides while it is at work is at its [`Desk`].
+pub struct Session<'a, J, const N: usize> {
     /// The next session: of those that are free, or of those in the same chain (`peers`).
     pub(super) next: Option<SessionId>,
     /// The first session of the chain whose head is kept here, whoever's this session is.
     pub(super) first: Option<SessionId>,
+    /// Where it works.
+    pub(super) desk: Option<&'a mut Desk<'a, J, N>>,
     pub(super) peer: SocketAddr,
-    pub(super) work: Work<S::Job>,
-    pub(super) line: Line<N>,
-    /// The command under way.
-    pub(super) verb: Verb,
     pub(super) user: Vec<u8, USER_MAX>,
     /// What the user may do, once logged in.
     pub(super) rights: Option<Rights>,
@@ -66,9 +64,6 @@ pub struct Session<S: Storage, const N: usize> {
     nonsense: u8,
     /// The working directory.
     pub(super) directory: PathBuf<N>,
-    /// The path of the command under way, or of an RNFR that waits for its RNTO.
-    pub(super) path: PathBuf<N>,
-    pub(super) renaming: bool,
     pub(super) representation: Representation,
     /// In MODE Z: the number of the codec that is the session's.
     pub(super) codec: Option<usize>,
@@ -91,59 +86,10 @@ pub struct Session<S: Storage, const N: usize> {
     pub(super) active: Instant,
 }
 
-/// What a session is busy with.
-pub(super) enum Work<J> {
-    /// The greeting has to be said.
-    Greet,
-    /// It has to be said that the client's address has too many sessions.
-    Crowded,
-    /// Waits for a line.
-    Command,
-    /// Waits for the authenticator; the PASS line is still there.
-    Login,
-    /// A wrong password is answered at this time.
-    Penalty(Instant),
-    /// Waits for a port to announce.
-    Passive { extended: bool },
-    /// Waits for storage to do what takes a single reply.
-    Single(J, Then),
-    /// Lists a path in the reply to STAT.
-    Status(J, Options),
-    /// Lists the sessions, from that number on; [`super::Ftp`] does, which knows them.
-    Who(SessionId),
-    /// Lists the connections, from that place on.
-    Netstat(usize),
-    /// Computes a checksum.
-    Hash(Hashing<J>),
-    /// Moves data.
-    Transfer(Transfer<J>),
-    /// Throws away what still comes of an upload that has failed, until then at the latest.
-    Discard(Instant),
-    /// The last reply is said.
-    Closing,
-}
-
-/// What follows a storage operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// The operation was all: 250.
-    Done(&'static str),
-    /// MKD: 257 with the path.
-    Made,
-    /// MFMT: 213 with the date and the path.
-    Dated(Timestamp),
-    /// AVBL: the bytes that are left.
-    Available,
-    // What follows from the entry of a path.
-    ChangeDirectory,
-    RenameFrom,
-    Size,
-    Modified,
-    List(Format, Options),
-    /// MLST: its facts.
-    Tell,
-    /// STAT: its listing, as a reply.
-    Status(Options),
+/// The server-PI: a session at its desk.
+pub(super) struct Interpreter<'s, 'a, S: Storage, const N: usize> {
+    pub session: &'s mut Session<'a, S::Job, N>,
+    pub desk: &'s mut Desk<'a, S::Job, N>,
 }
 
 /// The representation type (RFC 959 section 3.1.1).
@@ -196,15 +142,13 @@ impl<S: Storage> Turn<'_, S> {
     }
 }
 
-impl<S: Storage, const N: usize> Default for Session<S, N> {
+impl<J, const N: usize> Default for Session<'_, J, N> {
     fn default() -> Self {
         Self {
             next: None,
             first: None,
+            desk: None,
             peer: NOBODY,
-            work: Work::Closing,
-            line: Line::default(),
-            verb: Verb::Noop,
             user: Vec::new(),
             rights: None,
             account: None,
@@ -213,8 +157,6 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
             wrong_passwords: 0,
             nonsense: 0,
             directory: PathBuf::default(),
-            path: PathBuf::default(),
-            renaming: false,
             representation: Representation::Default,
             codec: None,
             level: deflate::LEVEL,
@@ -230,29 +172,27 @@ impl<S: Storage, const N: usize> Default for Session<S, N> {
     }
 }
 
-impl<S: Storage, const N: usize> Session<S, N> {
+impl<J, const N: usize> Session<'_, J, N> {
     pub(super) fn open(&mut self, peer: SocketAddr, idle_timeout: Duration, now: Instant) {
-        let fresh = Self { peer, idle_timeout, active: now, ..Self::default() };
-        *self = Self { first: self.first, work: Work::Greet, ..fresh };
+        let first = self.first;
+        *self = Self { first, peer, idle_timeout, active: now, ..Self::default() };
     }
 
-    pub(super) fn close(
-        &mut self,
+    /// Throws away what is on its desk.
+    pub(super) fn leave<S: Storage<Job = J>>(
+        &self,
+        desk: &mut Desk<'_, J, N>,
         server: &mut Server<S>,
-        accounts: &mut dyn Authenticator,
-        codecs: &mut [Codec],
     ) {
+        let _verb = desk.verb;
+        if desk.clear(server) {
+            warn!("{} {_verb}: cut off with its session", self.peer);
+        }
+    }
+
+    pub(super) fn close(&mut self, accounts: &mut dyn Authenticator, codecs: &mut [Codec]) {
         self.log_out(accounts);
         self.release_codec(codecs);
-        match core::mem::replace(&mut self.work, Work::Closing) {
-            Work::Single(job, _) | Work::Status(job, _) => server.storage.cancel(job),
-            Work::Hash(hashing) => drop(hashing.end(server)),
-            Work::Transfer(transfer) => {
-                warn!("{} {}: cut off with its session", self.peer, self.verb);
-                transfer.cancel(&mut server.storage);
-            }
-            _ => {}
-        }
         info!("{} disconnected", self.peer);
         self.peer = NOBODY;
     }
@@ -261,14 +201,20 @@ impl<S: Storage, const N: usize> Session<S, N> {
     pub(super) fn is_open(&self) -> bool {
         self.peer != NOBODY
     }
+}
 
+impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
     /// Takes steps until there is nothing to do, but no more than its share.
     pub(super) fn poll(&mut self, turn: &mut Turn<'_, S>, reply_max: usize) -> Action {
         if turn.control.status() == Status::Broken {
             return Action::Close;
         }
-        if matches!(self.work, Work::Greet | Work::Crowded) && turn.control.room() < reply_max {
-            warn!("{} refused: control transmit buffers must hold {reply_max} bytes", self.peer);
+        if matches!(self.desk.work, Work::Greet | Work::Crowded) && turn.control.room() < reply_max
+        {
+            warn!(
+                "{} refused: control transmit buffers must hold {reply_max} bytes",
+                self.session.peer
+            );
             return Action::Close;
         }
         let action = self.steps(turn, reply_max);
@@ -290,7 +236,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     /// Ends the reply under way, or the transfer.
     fn say_farewell(&mut self, turn: &mut Turn<'_, S>) {
-        match &self.work {
+        match &self.desk.work {
             Work::Status(..) => Reply::STATUS_ENDS.send(turn.control),
             Work::Who(_) | Work::Netstat(_) => Reply::TABLE_ENDS.send(turn.control),
             Work::Transfer(transfer) if !transfer.is_opening() => {
@@ -316,15 +262,15 @@ impl<S: Storage, const N: usize> Session<S, N> {
 
     /// The client does not read its replies; at some point that is its end.
     fn wait_for_reader(&self, turn: &Turn<'_, S>) -> Action {
-        let deadline = self.active + self.idle_timeout;
+        let deadline = self.session.active + self.session.idle_timeout;
         if turn.now < deadline { Action::Wait(Some(deadline)) } else { Action::Close }
     }
 
     fn step(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        match self.work {
+        match self.desk.work {
             Work::Greet => self.greet(turn),
             Work::Crowded => {
-                warn!("{} refused: its address has too many sessions", self.peer);
+                warn!("{} refused: its address has too many sessions", self.session.peer);
                 self.close_with(Reply::TOO_MANY_FROM_ADDRESS, turn)
             }
             Work::Command => self.next_command(turn),
@@ -348,36 +294,36 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
         let max = turn.server.config.max_sessions;
         if turn.server.open > max {
-            warn!("{} refused: {max} sessions are open", self.peer);
+            warn!("{} refused: {max} sessions are open", self.session.peer);
             return self.close_with(Reply::TOO_MANY_SESSIONS, turn);
         }
-        info!("{} connected", self.peer);
+        info!("{} connected", self.session.peer);
         self.done(Reply::READY, turn)
     }
 
     /// Answers at once: the session goes on with what it was doing.
     pub(super) fn reply(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
-        self.active = turn.now;
+        self.session.active = turn.now;
         reply.send(turn.control);
         Step::Next
     }
 
     /// Answers the command under way: the next line may come.
     pub(super) fn done(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
-        self.work = Work::Command;
+        self.desk.work = Work::Command;
         self.reply(reply, turn)
     }
 
     /// Says the last reply.
     pub(super) fn close_with(&mut self, reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
         reply.send(turn.control);
-        self.work = Work::Closing;
+        self.desk.work = Work::Closing;
         Step::Leave(Action::Close)
     }
 
     /// Forgets where the next data connection was to go, and closes the one that is there.
     pub(super) fn drop_data(&mut self, turn: &Turn<'_, S>) -> Step {
-        self.data = DataPort::Default;
+        self.session.data = DataPort::Default;
         match turn.data {
             Data::Absent => Step::Next,
             _ => Step::Leave(Action::DropData),
@@ -388,14 +334,14 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if turn.server.stops_at.is_some() {
             return self.close_with(Reply::SHUTTING_DOWN, turn);
         }
-        match self.line.receive(turn.control) {
+        match self.desk.line.receive(turn.control) {
             Received::Line => {
-                self.active = turn.now;
+                self.session.active = turn.now;
                 self.command(turn)
             }
             Received::TooLong => {
-                self.active = turn.now;
-                self.line.take();
+                self.session.active = turn.now;
+                self.desk.line.take();
                 self.not_a_command(b"", Reply::TOO_LONG, turn)
             }
             Received::Part if turn.control.status() == Status::PeerFinished => {
@@ -406,8 +352,8 @@ impl<S: Storage, const N: usize> Session<S, N> {
     }
 
     fn wait_for_line(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        let mut deadline = self.active + self.idle_timeout;
-        if let DataPort::Passive { until } = self.data {
+        let mut deadline = self.session.active + self.session.idle_timeout;
+        if let DataPort::Passive { until } = self.session.data {
             // Nobody else can have the data connection meanwhile.
             if turn.now >= until {
                 return self.drop_data(turn);
@@ -417,13 +363,13 @@ impl<S: Storage, const N: usize> Session<S, N> {
         if turn.now < deadline {
             return Step::Leave(Action::Wait(Some(deadline)));
         }
-        info!("{} idle for too long", self.peer);
+        info!("{} idle for too long", self.session.peer);
         self.close_with(Reply::IDLE, turn)
     }
 
     /// A line is there: to its row, past what the row asks for, and on to what it does.
     pub(super) fn command(&mut self, turn: &mut Turn<'_, S>) -> Step {
-        let line = self.line.take();
+        let line = self.desk.line.take();
         self.log_command(&line);
         let (row, argument) = match command::parse(&line) {
             Ok(command) => command,
@@ -433,22 +379,23 @@ impl<S: Storage, const N: usize> Session<S, N> {
                 return self.reply(Reply::bad_argument("Wrong number of arguments"), turn);
             }
         };
-        if row.login && self.rights.is_none() {
+        if row.login && self.session.rights.is_none() {
             return self.reply(Reply::NOT_LOGGED_IN, turn);
         }
         if !row.keeps_restart && !row.verb.uses_restart() {
-            self.restart = Range::WHOLE;
+            self.session.restart = Range::WHOLE;
         }
         if row.verb != Verb::Rnto {
-            self.renaming = false;
+            self.desk.renaming = false;
         }
-        if !matches!(self.work, Work::Transfer(..) | Work::Hash(..)) {
-            self.verb = row.verb;
+        if !matches!(self.desk.work, Work::Transfer(..) | Work::Hash(..)) {
+            self.desk.verb = row.verb;
         }
-        if row.verb == Verb::Pass && self.rights.is_none() && !self.user.is_empty() {
+        if row.verb == Verb::Pass && self.session.rights.is_none() && !self.session.user.is_empty()
+        {
             // The password stays in its line until the authenticator has decided.
-            self.line.put_back(line);
-            self.work = Work::Login;
+            self.desk.line.put_back(line);
+            self.desk.work = Work::Login;
             return Step::Next;
         }
         self.execute(row, argument, turn)
@@ -458,28 +405,28 @@ impl<S: Storage, const N: usize> Session<S, N> {
     fn log_command(&self, line: &[u8]) {
         match command::parse(line) {
             Ok((row, _)) if matches!(row.verb, Verb::Pass | Verb::Acct) => {
-                debug!("{} > {} ***", self.peer, row.name);
+                debug!("{} > {} ***", self.session.peer, row.name);
             }
-            Err(_) => debug!("{} > ***", self.peer),
-            Ok(_) => debug!("{} > {}", self.peer, Escaped(line)),
+            Err(_) => debug!("{} > ***", self.session.peer),
+            Ok(_) => debug!("{} > {}", self.session.peer, Escaped(line)),
         }
     }
 
     /// A REST, RANG or RNFR was for the command after it. If that is refused, it is not for the
     /// next one.
     fn forget(&mut self) {
-        self.restart = Range::WHOLE;
-        self.renaming = false;
+        self.session.restart = Range::WHOLE;
+        self.desk.renaming = false;
     }
 
     fn not_a_command(&mut self, line: &[u8], reply: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
         self.forget();
-        if self.rights.is_none() {
+        if self.session.rights.is_none() {
             // A browser that was led here may bring FTP commands in the body of its request.
             let is_http = line.windows(6).any(|part| part == b" HTTP/");
-            self.nonsense += if is_http { NONSENSE_MAX } else { 1 };
-            if self.nonsense >= NONSENSE_MAX {
-                warn!("{} closed: this is no FTP client", self.peer);
+            self.session.nonsense += if is_http { NONSENSE_MAX } else { 1 };
+            if self.session.nonsense >= NONSENSE_MAX {
+                warn!("{} closed: this is no FTP client", self.session.peer);
                 return self.close_with(Reply::TOO_MANY_FAILURES, turn);
             }
         }

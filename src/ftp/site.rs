@@ -4,9 +4,10 @@ use core::fmt::Write;
 
 use super::Ftp;
 use super::command::number;
+use super::desk::{Desk, Work};
 use super::modify::{BAD_MODE, permissions, split};
 use super::reply::{Reply, Text};
-use super::session::{Session, Step, Turn, Work};
+use super::session::{Interpreter, Session, Step, Turn};
 use crate::auth::{Authenticator, Rights};
 use crate::connection::HEADER;
 use crate::log::Escaped;
@@ -41,7 +42,7 @@ pub(super) const TABLE: [(Site, &str, &str); 7] = [
 /// Sessions that one poll looks at, at most, for SITE WHO.
 const SESSIONS_A_POLL: usize = 64;
 
-impl<S: Storage, const N: usize> Session<S, N> {
+impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
     pub(super) fn site(&mut self, argument: &[u8], turn: &mut Turn<'_, S>) -> Step {
         let (name, rest) = split(argument);
         let row = TABLE.iter().find(|(_, known, _)| known.as_bytes().eq_ignore_ascii_case(name));
@@ -69,9 +70,10 @@ impl<S: Storage, const N: usize> Session<S, N> {
                 return self
                     .reply(Reply::bad_argument("That is no idle timeout that you may have"), turn);
             };
-            self.idle_timeout = wanted;
+            self.session.idle_timeout = wanted;
         }
-        let reply = Reply::IdleTimeout { now: self.idle_timeout.as_secs(), max: max.as_secs() };
+        let reply =
+            Reply::IdleTimeout { now: self.session.idle_timeout.as_secs(), max: max.as_secs() };
         self.reply(reply, turn)
     }
 
@@ -82,17 +84,17 @@ impl<S: Storage, const N: usize> Session<S, N> {
             let Some(mode) = permissions(mode) else {
                 return self.reply(Reply::bad_argument(BAD_MODE), turn);
             };
-            self.umask = mode;
+            self.session.umask = mode;
         }
-        self.reply(Reply::Umask(self.umask), turn)
+        self.reply(Reply::Umask(self.session.umask), turn)
     }
 
     /// Begins to tell of others, if the account may know of them.
     fn inspect(&mut self, work: Work<S::Job>, begins: Reply<'_>, turn: &mut Turn<'_, S>) -> Step {
-        if !self.rights.is_some_and(|rights| rights.contains(Rights::INSPECT)) {
+        if !self.session.rights.is_some_and(|rights| rights.contains(Rights::INSPECT)) {
             return self.reply(Reply::NO_RIGHT, turn);
         }
-        self.work = work;
+        self.desk.work = work;
         self.reply(begins, turn)
     }
 
@@ -101,7 +103,7 @@ impl<S: Storage, const N: usize> Session<S, N> {
         let Some(listed) = turn.listed.take() else {
             return Step::Leave(Action::Connections(place));
         };
-        self.active = turn.now;
+        self.session.active = turn.now;
         if place == 0 {
             let _ = write!(Text(turn.control), " {HEADER}\r\n");
         }
@@ -110,29 +112,25 @@ impl<S: Storage, const N: usize> Session<S, N> {
         }
         match listed.next {
             Some(next) => {
-                self.work = Work::Netstat(next);
+                self.desk.work = Work::Netstat(next);
                 Step::Next
             }
             None => self.done(Reply::TABLE_ENDS, turn),
-        }
-    }
-
-    /// A line about the session, for others.
-    fn tell(&self, now: Instant, text: &mut Text<'_>) -> core::fmt::Result {
-        let user = if self.rights.is_some() { Escaped(&self.user) } else { Escaped(b"-") };
-        write!(text, " {} {user} ", self.peer)?;
-        match &self.work {
-            Work::Transfer(transfer) => write!(text, "{} {} bytes\r\n", self.verb, transfer.bytes),
-            _ => write!(text, "idle {} s\r\n", now.since(self.active).as_secs()),
         }
     }
 }
 
 impl<S: Storage, A: Authenticator, const N: usize> Ftp<'_, S, A, N> {
     /// Goes on with a reply to SITE WHO, as far as there is room.
-    pub(super) fn tell_who(&mut self, id: SessionId, control: &mut dyn Stream, now: Instant) {
-        let Some(Session { work: Work::Who(from), .. }) = self.sessions.get(id) else { return };
-        let (from, mut at) = (*from, *from);
+    pub(super) fn tell_who(
+        &mut self,
+        id: SessionId,
+        desk: &mut Desk<'_, S::Job, N>,
+        control: &mut dyn Stream,
+        now: Instant,
+    ) {
+        let Work::Who(from) = desk.work else { return };
+        let mut at = from;
         let has_room = |control: &dyn Stream| control.room() >= Self::REPLY_MAX;
         while let Some(session) = self.sessions.get(at)
             && at - from < SESSIONS_A_POLL
@@ -144,14 +142,28 @@ impl<S: Storage, A: Authenticator, const N: usize> Ftp<'_, S, A, N> {
             at += 1;
         }
         let over = at == self.sessions.len() && has_room(control);
-        let Some(session) = self.sessions.get_mut(id) else { return };
-        if at > from {
+        desk.work = if over { Work::Command } else { Work::Who(at) };
+        if over {
+            Reply::TABLE_ENDS.send(control);
+        }
+        if at > from
+            && let Some(session) = self.sessions.get_mut(id)
+        {
             session.active = now;
         }
-        session.work = Work::Who(at);
-        if over {
-            session.work = Work::Command;
-            Reply::TABLE_ENDS.send(control);
+    }
+}
+
+impl<J, const N: usize> Session<'_, J, N> {
+    /// A line about the session, for others.
+    fn tell(&self, now: Instant, text: &mut Text<'_>) -> core::fmt::Result {
+        let user = if self.rights.is_some() { Escaped(&self.user) } else { Escaped(b"-") };
+        write!(text, " {} {user} ", self.peer)?;
+        match self.desk.as_deref() {
+            Some(Desk { work: Work::Transfer(transfer), verb, .. }) => {
+                write!(text, "{verb} {} bytes\r\n", transfer.bytes)
+            }
+            _ => write!(text, "idle {} s\r\n", now.since(self.active).as_secs()),
         }
     }
 }

@@ -102,7 +102,10 @@ impl<'o> Server<'o> {
         let sessions = usize::from(options.max_sessions) + SPARE_SESSIONS;
         let storage = self.with_quotas(storage)?;
         let accounts = accounts::accounts(&options.users);
-        let ftp = Ftp::new(storage, accounts, config, lend(sessions, Default::default));
+        // Those that are never needed stay with the kernel.
+        let desks = Box::leak(Box::new_uninit_slice(sessions));
+        let sessions = lend(sessions, Default::default);
+        let ftp = Ftp::new(storage, accounts, config, sessions, desks);
         Ok(ftp.with_codecs(memory::codecs(options.max_compressed.into())))
     }
 

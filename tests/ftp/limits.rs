@@ -439,3 +439,26 @@ fn an_account_without_its_root_has_no_session() {
         }
     });
 }
+
+/// Whoever is at work needs a desk; who waits for its next line has none.
+#[test]
+fn one_desk_for_four_sessions() {
+    with_net(Setup { desks: 1, ..Setup::default() }, |net| {
+        net.ftp.storage().make("/a", b"0123456789", DATE);
+        let clients = [(); 4].map(|()| {
+            let at = net.connect().expect("a session");
+            net.log_in(at);
+            at
+        });
+        // Half a line keeps it, and a new name that is awaited.
+        for (first, second) in [("NO", "OP\r\n"), ("RNFR a\r\n", "RNTO a\r\n")] {
+            net.send(clients[0], first.as_bytes());
+            net.clients[clients[0]].take_replies();
+            assert_eq!(net.say(clients[1], "SIZE a"), "");
+            assert!(net.connect().is_none());
+            net.send(clients[0], second.as_bytes());
+            assert!(net.clients[clients[0]].take_replies().starts_with('2'));
+            assert_eq!(net.clients[clients[1]].take_replies(), "213 10\r\n");
+        }
+    });
+}

@@ -42,6 +42,8 @@ pub struct Setup {
     pub config: Config,
     pub accounts: Vec<Account<'static>>,
     pub sessions: usize,
+    /// Sessions that may be at work at once.
+    pub desks: usize,
     /// Sessions that may be in MODE Z at once.
     pub codecs: usize,
     /// Bytes of each buffer of a control connection.
@@ -64,6 +66,7 @@ impl Default for Setup {
                 Account::new("otto", "", Grant::new(Rights::NONE)),
             ],
             sessions: 4,
+            desks: 16,
             codecs: 0,
             control: 1024,
             data: 1024,
@@ -195,15 +198,16 @@ fn codec() -> Codec {
 pub fn with_net(setup: Setup, test: impl FnOnce(&mut Net<'_, '_>)) {
     let mut nodes: Vec<Node> = (0..setup.nodes).map(|_| Node::EMPTY).collect();
     let mut blocks: Vec<Block> = (0..setup.blocks).map(|_| Block::EMPTY).collect();
-    let mut sessions: Vec<Session<Watched<'_>, LINE>> = Vec::new();
+    let mut sessions: Vec<Session<_, LINE>> = Vec::new();
     sessions.resize_with(setup.sessions, Session::default);
+    let mut desks = Box::new_uninit_slice(setup.desks);
     let disk = RamDisk::new(&mut nodes, &mut blocks);
     let mut list = setup.accounts.clone();
     let anonymous = Some(Account::anonymous(Grant::new(Rights::READ_ONLY)));
     let accounts = Accounts { accounts: &mut list, anonymous };
     let mut codecs = CODECS.take();
     codecs.resize_with(codecs.len().max(setup.codecs), codec);
-    let ftp = Ftp::new(Watched::new(disk), accounts, setup.config, &mut sessions);
+    let ftp = Ftp::new(Watched::new(disk), accounts, setup.config, &mut sessions, &mut desks);
     let ftp = ftp.with_codecs(&mut codecs[..setup.codecs]);
     assert!(setup.control >= REPLY_MAX, "no room for a reply");
     let mut net = Net {

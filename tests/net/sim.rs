@@ -415,11 +415,12 @@ impl Server {
         let config =
             FtpConfig { max_sessions: shape.control, idle_timeout, ..FtpConfig::default() };
         let sessions = lend(shape.control + SPARE_SESSIONS, Default::default);
+        let desks = Box::leak(Box::new_uninit_slice(shape.control + SPARE_SESSIONS));
         let places = || lend(shape.control, || None);
         // That is when tests begin.
         let start = Timestamp(DATE - START / S);
         let services = Services {
-            ftp: Ftp::new(disk, accounts(), config, sessions),
+            ftp: Ftp::new(disk, accounts(), config, sessions, desks),
             echo: Simple::new(Echo, places(), idle_timeout),
             discard: Simple::new(Discard, places(), idle_timeout),
             daytime: Simple::new(Daytime { start }, places(), idle_timeout),
