@@ -137,6 +137,10 @@ pub struct Options {
           value_parser = number(1, 1024u16))]
     pub max_transfers: u16,
 
+    /// Bytes that each of them may have under way, in either direction
+    #[arg(long, value_name = "BYTES", default_value = "1M", value_parser = data_buffer)]
+    pub data_buffer: usize,
+
     /// FTP sessions that may compress their transfers at once (MODE Z)
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = number(0, u8::MAX))]
     pub max_compressed: u8,
@@ -283,6 +287,14 @@ fn ports(text: &str) -> Result<(u16, u16), String> {
     }
 }
 
+/// From a few lines of a listing to what the fastest path has under way.
+fn data_buffer(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(Size(bytes @ 0x1000..=0x100_0000)) => Ok(bytes as usize),
+        _ => Err("expected a number of bytes from 4K to 16M".into()),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     number(1, u32::MAX)(text).map(|seconds| Duration::from_secs(seconds.into()))
 }
@@ -363,6 +375,13 @@ mod tests {
                 let error = parse(&[&format!("{option}={bad}")]).unwrap_err();
                 assert!(error.contains(&format!("expected a number from {bounds}")), "{error}");
             }
+        }
+        for bad in ["4095", "16777217", "1T", "0", "x", ""] {
+            let error = parse(&[&format!("--data-buffer={bad}")]).unwrap_err();
+            assert!(error.contains("expected a number of bytes from 4K to 16M"), "{error}");
+        }
+        for (good, bytes) in [("4K", 4096), ("16M", 16 << 20)] {
+            assert_eq!(parse(&["--data-buffer", good]).unwrap().data_buffer, bytes);
         }
         let error = parse(&["--log-level", "loud"]).unwrap_err();
         assert!(error.contains("[possible values: off, error, warn, info, debug]"), "{error}");

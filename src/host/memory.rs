@@ -1,5 +1,7 @@
 //! The memory that the core works in: allocated once, never given back.
 
+use std::mem::MaybeUninit;
+
 use tinyftp::ftp::Codec;
 use tinyftp::net::{Bucket, Buffers, Memory, Outbox, Slot, Timer};
 use tinyftp::storage::Path;
@@ -8,12 +10,10 @@ use tinyftp::time::Timestamp;
 
 use super::zlib::Oxide;
 
-/// Bytes of the receive and of the transmit buffer of a connection to a service.
-const CONTROL_BUFFER: usize = 2 * 1024;
-/// Bytes of the receive buffer of a data connection.
-const DATA_RECEIVE: usize = 256 * 1024;
-/// Bytes of the transmit buffer of a data connection.
-const DATA_TRANSMIT: usize = 512 * 1024;
+/// Bytes of the receive buffer of a connection to a service: the longest line comes in two parts.
+const CONTROL_RECEIVE: usize = 512;
+/// Bytes of its transmit buffer: the longest reply, and others that wait to be acknowledged.
+const CONTROL_TRANSMIT: usize = 1536;
 
 /// Bytes of the longest message over UDP: what a frame of the largest MTU holds.
 const MESSAGE: usize = 64 * 1024;
@@ -24,14 +24,18 @@ pub fn lend<T>(count: usize, value: impl FnMut() -> T) -> &'static mut [T] {
 }
 
 /// `count` zero bytes; pages that are never used stay with the kernel.
-fn bytes(count: usize) -> &'static mut [u8] {
-    vec![0; count].leak()
+fn bytes(count: usize) -> Result<&'static mut [u8], String> {
+    // Asked first, because `vec!` ends the program.
+    let asked = Vec::<u8>::new().try_reserve_exact(count);
+    asked.map_err(|_| format!("there is no memory for {count} bytes of buffers"))?;
+    Ok(vec![0; count].leak())
 }
 
-/// Memory for `control` connections to services and `data` data connections.
-pub fn network(control: usize, data: usize) -> Memory<'static> {
+/// Memory for `control` connections to services and `data` data connections, each of which has
+/// `data_buffer` bytes for what it receives, and as many for what it sends.
+pub fn network(control: usize, data: usize, data_buffer: usize) -> Result<Memory<'static>, String> {
     let slots = control + data;
-    Memory {
+    Ok(Memory {
         control,
         slots: lend(slots, Slot::default),
         // One more for DHCP.
@@ -39,16 +43,21 @@ pub fn network(control: usize, data: usize) -> Memory<'static> {
         timers: lend(slots, || Timer::NONE),
         buckets: lend(2 * slots, || Bucket::EMPTY),
         control_buffers: Buffers {
-            receive: bytes(control * CONTROL_BUFFER),
-            transmit: bytes(control * CONTROL_BUFFER),
+            receive: bytes(control * CONTROL_RECEIVE)?,
+            transmit: bytes(control * CONTROL_TRANSMIT)?,
         },
         data_buffers: Buffers {
-            receive: bytes(data * DATA_RECEIVE),
-            transmit: bytes(data * DATA_TRANSMIT),
+            receive: bytes(data * data_buffer)?,
+            transmit: bytes(data * data_buffer)?,
         },
-        message: bytes(MESSAGE),
+        message: bytes(MESSAGE)?,
         outbox: Outbox::default(),
-    }
+    })
+}
+
+/// Memory for `count` values to come; pages that are never used stay with the kernel.
+pub fn room<T>(count: usize) -> &'static mut [MaybeUninit<T>] {
+    Box::leak(Box::new_uninit_slice(count))
 }
 
 /// What `count` sessions in MODE Z compress with.

@@ -73,7 +73,8 @@ impl<'o> Server<'o> {
         };
         let sessions =
             usize::from(options.max_sessions) + SPARE_SESSIONS + SIMPLE_SERVICES * SIMPLE_SESSIONS;
-        let memory = memory::network(sessions, options.max_transfers.into());
+        let (transfers, buffer) = (options.max_transfers.into(), options.data_buffer);
+        let memory = memory::network(sessions, transfers, buffer)?;
         let net = Net::new(&config, memory, &mut device, clock.now())
             .map_err(|error| format!("the network cannot be set up: {error}"))?;
         // From here on sessions have it, and the process masks nothing besides.
@@ -102,9 +103,7 @@ impl<'o> Server<'o> {
         let sessions = usize::from(options.max_sessions) + SPARE_SESSIONS;
         let storage = self.with_quotas(storage)?;
         let accounts = accounts::accounts(&options.users);
-        // Those that are never needed stay with the kernel.
-        let desks = Box::leak(Box::new_uninit_slice(sessions));
-        let sessions = lend(sessions, Default::default);
+        let (sessions, desks) = (lend(sessions, Default::default), memory::room(sessions));
         let ftp = Ftp::new(storage, accounts, config, sessions, desks);
         Ok(ftp.with_codecs(memory::codecs(options.max_compressed.into())))
     }
