@@ -41,7 +41,7 @@ pub fn network(control: usize, data: usize, data_buffer: usize) -> Result<Memory
         // One more for DHCP.
         sockets: lend(slots + 1, Default::default),
         timers: lend(slots, || Timer::NONE),
-        buckets: lend(2 * slots, || Bucket::EMPTY),
+        buckets: lend(2 * control + 4 * data, || Bucket::EMPTY),
         control_buffers: Buffers {
             receive: bytes(control * CONTROL_RECEIVE)?,
             transmit: bytes(control * CONTROL_TRANSMIT)?,

@@ -11,7 +11,7 @@ use super::{LINGER, Net, endpoint};
 use crate::service::ConnectError;
 use crate::time::Instant;
 
-/// Ports that are looked at for one that is not in TIME-WAIT.
+/// Ports that are looked at for one that is not used.
 const FRESH_TRIES: usize = 64;
 
 impl<'a> Net<'a> {
@@ -30,7 +30,9 @@ impl<'a> Net<'a> {
     }
 
     /// A port of the range on which no data connection is expected from the same peer, as the
-    /// tuple that expects one. Where the search begins is random.
+    /// tuple that expects one; if possible, one that none of its connections has either, nor had
+    /// before what is now in TIME-WAIT: what is left of that under way could be taken for part of
+    /// a new one. Where the search begins is random.
     fn choose_port(&mut self, control: Tuple) -> Result<Tuple, ConnectError> {
         let (first, last) = (*self.passive_ports.start(), *self.passive_ports.end());
         let size = u64::from(last.saturating_sub(first)) + 1;
@@ -44,22 +46,13 @@ impl<'a> Net<'a> {
                 Tuple { local, remote: control.remote }.expectation()
             })
         };
-        let is_free = |tuple: &Tuple| self.find(tuple).is_none();
         // With every port of a small range in TIME-WAIT, one of them has to do: a request with
         // the very same ports ends the old connection (RFC 6191).
         ports()
             .take(FRESH_TRIES)
-            .find(|tuple| is_free(tuple) && !self.was_used(tuple))
-            .or_else(|| ports().find(is_free))
+            .find(|tuple| !self.is_used(tuple))
+            .or_else(|| ports().find(|tuple| self.find(tuple).is_none()))
             .ok_or(ConnectError::NoPort)
-    }
-
-    /// Whether a connection from this peer to this port is in TIME-WAIT: what is left of it under
-    /// way could be taken for part of a new one.
-    fn was_used(&self, expectation: &Tuple) -> bool {
-        self.slots[self.control..]
-            .iter()
-            .any(|slot| slot.is_over() && slot.tuple.expectation() == *expectation)
     }
 
     /// Opens a data connection for `owner`, in place of the one that it has.

@@ -205,7 +205,10 @@ impl Net<'_> {
     /// Lets a slot answer a request for a connection.
     fn begin(&mut self, at: u16, role: Role, arrival: Arrival<'_, impl TxToken>) {
         let Arrival { segment, frame, answer, now } = arrival;
-        self.set_tuple(at, segment.tuple);
+        match role {
+            Role::Data { .. } => self.fulfil(at, segment.tuple),
+            _ => self.set_tuple(at, segment.tuple),
+        }
         let isn = self.secret.sequence_number(&segment.tuple, now);
         let mut iface = self.throw_away_interface(isn, now);
         let slot = &mut self.slots[usize::from(at)];
@@ -240,9 +243,26 @@ impl Net<'_> {
         self.index.find(hash, |slot| self.slots[usize::from(slot)].tuple == *tuple)
     }
 
+    /// Whether there is a connection that this entry expected, or expects.
+    pub(super) fn is_used(&self, expectation: &Tuple) -> bool {
+        let is_it = |slot| self.slots[usize::from(slot)].tuple.expectation() == *expectation;
+        self.index.find(self.secret.index_hash(expectation), is_it).is_some()
+    }
+
     /// Makes a slot the one that has this 4-tuple.
     pub(super) fn set_tuple(&mut self, at: u16, tuple: Tuple) {
         self.forget_tuple(at);
+        self.enter_tuple(at, tuple);
+    }
+
+    /// Makes a slot, which expects this connection, the one that has it. Its port stays used.
+    fn fulfil(&mut self, at: u16, tuple: Tuple) {
+        let slot = &mut self.slots[usize::from(at)];
+        slot.port_hash = slot.hash.take();
+        self.enter_tuple(at, tuple);
+    }
+
+    fn enter_tuple(&mut self, at: u16, tuple: Tuple) {
         let hash = self.secret.index_hash(&tuple);
         let slot = &mut self.slots[usize::from(at)];
         slot.tuple = tuple;
@@ -251,7 +271,8 @@ impl Net<'_> {
     }
 
     fn forget_tuple(&mut self, at: u16) {
-        if let Some(hash) = self.slots[usize::from(at)].hash.take() {
+        let slot = &mut self.slots[usize::from(at)];
+        for hash in [slot.hash.take(), slot.port_hash.take()].into_iter().flatten() {
             self.index.remove(hash, at);
         }
     }

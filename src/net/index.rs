@@ -52,7 +52,7 @@ impl<'a> Index<'a> {
             .map(|bucket| bucket.slot)
     }
 
-    /// Adds a slot, which must not be there yet. Without a free bucket nothing is added.
+    /// Adds a slot, which must not be there yet with this hash. Without a free bucket nothing is added.
     pub fn insert(&mut self, hash: u32, slot: u16) {
         let free = self.probe(hash).find(|&at| self.buckets[at].slot == EMPTY);
         if let Some(at) = free {
@@ -60,10 +60,11 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// Removes a slot, and moves up what was displaced by it.
+    /// Removes a slot, which may be there with another hash too, and moves up what was displaced
+    /// by it.
     pub fn remove(&mut self, hash: u32, slot: u16) {
-        let found = self.probe(hash).find(|&at| self.buckets[at].slot == slot);
-        let Some(hole) = found else { return };
+        let is_it = |bucket: Bucket| bucket.hash == hash && bucket.slot == slot;
+        let Some(hole) = self.probe(hash).find(|&at| is_it(self.buckets[at])) else { return };
         let size = self.buckets.len();
         self.buckets[hole] = Bucket::EMPTY;
         for step in 1..size {
@@ -85,31 +86,32 @@ impl<'a> Index<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
 
     use super::*;
 
     #[test]
     fn behaves_like_a_map() {
-        // Few hashes for many entries: long chains, and removals in their middle.
+        // Few hashes for many entries, two for each slot: long chains, and removals in their
+        // middle.
         let mut buckets = [Bucket::EMPTY; 32];
         let mut index = Index::new(&mut buckets);
-        let mut model = BTreeMap::new();
+        let mut model = BTreeSet::new();
+        let hashes = |slot: u16| [u32::from(slot % 5) * 7 + 28, u32::from(slot % 3) * 7 + 30];
         let mut random = 1u32;
         for _ in 0..10_000 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let slot = (random >> 16) as u16 % 16;
-            let hash = u32::from(slot % 5) * 7 + 28;
-            if model.insert(slot, hash).is_none() {
+            let hash = hashes(slot)[usize::from(random & 1 << 28 != 0)];
+            if model.insert((slot, hash)) {
                 index.insert(hash, slot);
             } else {
-                model.remove(&slot);
+                model.remove(&(slot, hash));
                 index.remove(hash, slot);
             }
-            for slot in 0..16 {
-                let hash = u32::from(slot % 5) * 7 + 28;
+            for (slot, hash) in (0..16).flat_map(|slot| hashes(slot).map(|hash| (slot, hash))) {
                 let found = index.find(hash, |candidate| candidate == slot);
-                assert_eq!(found.is_some(), model.contains_key(&slot));
+                assert_eq!(found.is_some(), model.contains(&(slot, hash)));
             }
         }
     }

@@ -22,7 +22,8 @@ pub struct Memory<'a> {
     pub sockets: &'a mut [SocketStorage<'a>],
     /// One for each slot.
     pub timers: &'a mut [Timer],
-    /// Two for each slot.
+    /// Two for each slot; more make the index faster with many data connections, each of which is
+    /// in there twice.
     pub buckets: &'a mut [Bucket],
     /// Receive and transmit buffers of the connections to services.
     pub control_buffers: Buffers<'a>,

@@ -56,6 +56,8 @@ pub struct Slot<'a> {
     pub(super) tuple: Tuple,
     /// The hash by which the index knows it.
     pub(super) hash: Option<u32>,
+    /// The one by which it knows that the connection was expected, and that its port is used.
+    pub(super) port_hash: Option<u32>,
     /// Our initial sequence number.
     pub(super) iss: u32,
     /// The peer's initial sequence number.
@@ -85,6 +87,7 @@ impl Default for Slot<'_> {
             role: Role::Free,
             tuple: Tuple { local: nowhere, remote: nowhere },
             hash: None,
+            port_hash: None,
             iss: 0,
             irs: 0,
             consumed: 0,
