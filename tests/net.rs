@@ -12,6 +12,8 @@ mod calls;
 mod client;
 #[path = "net/connections.rs"]
 mod connections;
+#[path = "net/cookies.rs"]
+mod cookies;
 #[path = "net/data.rs"]
 mod data;
 #[path = "net/datagrams.rs"]

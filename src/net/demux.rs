@@ -19,11 +19,11 @@ use crate::time::{Duration, Instant};
 const CHALLENGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A segment, in the frame that it came in, and a way to answer it.
-struct Arrival<'f, T> {
-    segment: Segment,
-    frame: &'f [u8],
-    answer: T,
-    now: Instant,
+pub(super) struct Arrival<'f, T> {
+    pub segment: Segment,
+    pub frame: &'f [u8],
+    pub answer: T,
+    pub now: Instant,
 }
 
 impl Net<'_> {
@@ -101,12 +101,12 @@ impl Net<'_> {
                 }
             }
             None if segment.is_request() => self.accept(arrival, services),
-            None => self.refuse(arrival),
+            None => self.redeem(arrival, services),
         }
     }
 
     /// Answers with RST, unless it is one, if not too many were answered so already.
-    fn refuse(&mut self, arrival: Arrival<'_, impl TxToken>) {
+    pub(super) fn refuse(&mut self, arrival: Arrival<'_, impl TxToken>) {
         let Arrival { segment, frame, answer, now } = arrival;
         if !segment.rst && self.answers.grants(now) {
             self.answer_frame(frame, answer, now);
@@ -146,7 +146,7 @@ impl Net<'_> {
     }
 
     /// Gives a frame to the socket that it is for.
-    fn feed(&mut self, at: u16, arrival: Arrival<'_, impl TxToken>) {
+    pub(super) fn feed(&mut self, at: u16, arrival: Arrival<'_, impl TxToken>) {
         let Arrival { segment, frame, answer, now } = arrival;
         let slot = &mut self.slots[usize::from(at)];
         let before = slot.state();
@@ -168,28 +168,27 @@ impl Net<'_> {
             }
             return;
         }
-        let service = services.iter().position(|binding| binding.accepts(tuple.local));
-        let Some(service) = service.filter(|_| self.accepting) else {
+        let Some(service) = self.service_for(&tuple, services) else {
             return self.refuse(arrival);
         };
-        // Without a slot the request is dropped: the peer will try again.
-        if let Some(slot) = self.take_control() {
-            self.begin(slot, Role::HalfOpen { service }, arrival);
+        match self.take_for_request() {
+            Some(slot) => self.begin(slot, Role::HalfOpen { service }, arrival),
+            None if self.half_open.len() > 0 => self.hand_out_cookie(arrival),
+            // Without a slot the request is dropped: the peer will try again.
+            None => {}
         }
     }
 
-    /// A free slot for a connection to a service; if there is none, the half-open one that has
-    /// been so for longest. It goes as well when there are too many of them.
-    fn take_control(&mut self) -> Option<u16> {
+    /// The row of the service that a peer who wants a connection gets, if there is one.
+    pub(super) fn service_for(&self, tuple: &Tuple, services: &[Binding<'_>]) -> Option<usize> {
+        let service = services.iter().position(|binding| binding.accepts(tuple.local));
+        service.filter(|_| self.accepting)
+    }
+
+    /// A free slot for a connection to a service, unless too many are half-open.
+    fn take_for_request(&mut self) -> Option<u16> {
         let half_open_max = HALF_OPEN_MAX.min(self.control / 2).max(1);
-        if self.half_open.len() < half_open_max
-            && let Some(slot) = self.take(Kind::Control)
-        {
-            return Some(slot);
-        }
-        let oldest = self.half_open.pop(self.slots)?;
-        self.release(oldest);
-        self.take(Kind::Control)
+        if self.half_open.len() < half_open_max { self.take(Kind::Control) } else { None }
     }
 
     /// A free slot, or else the one that ended first.
@@ -205,25 +204,39 @@ impl Net<'_> {
     /// Lets a slot answer a request for a connection.
     fn begin(&mut self, at: u16, role: Role, arrival: Arrival<'_, impl TxToken>) {
         let Arrival { segment, frame, answer, now } = arrival;
-        match role {
-            Role::Data { .. } => self.fulfil(at, segment.tuple),
-            _ => self.set_tuple(at, segment.tuple),
-        }
         let isn = self.secret.sequence_number(&segment.tuple, now);
         let mut iface = self.throw_away_interface(isn, now);
+        self.prepare(at, role, &segment.tuple, (isn, segment.sequence), now);
         let slot = &mut self.slots[usize::from(at)];
-        slot.renew(role, Some(HANDSHAKE.into()), now);
-        slot.iss = isn;
-        slot.irs = segment.sequence;
-        // The socket is closed and the port is not zero: this cannot fail.
-        let _ = slot.socket_mut().listen(segment.tuple.local);
         let mut device = OneFrame::new(frame, answer, &self.capabilities);
         iface.poll_ingress_single(instant(now), &mut device, &mut slot.sockets);
+        // If smoltcp did not like the segment, serving finds the socket still listening.
+        self.mark(at);
+    }
+
+    /// Has a slot listen to a request for a connection, whose initial sequence numbers are to be
+    /// these: ours and the peer's.
+    pub(super) fn prepare(
+        &mut self,
+        at: u16,
+        role: Role,
+        tuple: &Tuple,
+        (iss, irs): (u32, u32),
+        now: Instant,
+    ) {
+        match role {
+            Role::Data { .. } => self.fulfil(at, *tuple),
+            _ => self.set_tuple(at, *tuple),
+        }
+        let slot = &mut self.slots[usize::from(at)];
+        slot.renew(role, Some(HANDSHAKE.into()), now);
+        slot.iss = iss;
+        slot.irs = irs;
+        // The socket is closed and the port is not zero: this cannot fail.
+        let _ = slot.socket_mut().listen(tuple.local);
         if let Role::HalfOpen { .. } = role {
             self.half_open.push(self.slots, at);
         }
-        // If smoltcp did not like the segment, serving finds the socket still listening.
-        self.mark(at);
     }
 
     /// An interface whose first connection begins with this sequence number.

@@ -23,6 +23,7 @@
 //! | `serve` | a slot's turn: the service, then egress |
 //! | `addressing` | our own addresses, and the routes that come with them |
 //! | `data` | data connections |
+//! | `cookies` | requests for connections beyond those that may have a slot |
 //! | `call` | connections that we open for a service |
 //! | `datagram`, `outbox` | UDP |
 //! | `neighbors` | where on the link a peer is |
@@ -37,6 +38,7 @@ mod addressing;
 mod call;
 mod config;
 mod connections;
+mod cookies;
 mod data;
 mod datagram;
 mod demux;
@@ -84,8 +86,9 @@ pub use timers::Timer;
 
 /// Frames that one turn receives at most.
 const FRAMES_A_TURN: usize = 64;
-/// Half-open connections to services at most; beyond it the oldest goes.
-const HALF_OPEN_MAX: usize = 128;
+/// Half-open connections to services at most: as many as 10,000 clients a second leave open who
+/// are 100 ms away. Requests beyond them are answered with cookies.
+const HALF_OPEN_MAX: usize = 1024;
 /// How long a handshake may take: time for four retransmissions, which a bad path needs. How many
 /// there may be at once is limited by their number.
 const HANDSHAKE: Duration = Duration::from_secs(20);
@@ -135,6 +138,8 @@ pub struct Net<'a> {
     /// free one is left.
     ended: Pools,
     half_open: Pool,
+    /// When the last cookie has lost its worth that was handed out.
+    cookies_until: Instant,
     /// Slots that wait to learn the hardware address of a neighbor.
     neighborless: heapless::Vec<u16, NEIGHBOR_WAITERS>,
     /// Questions for neighbors that may be asked.
@@ -193,6 +198,7 @@ impl<'a> Net<'a> {
             free: Pools::new(),
             ended: Pools::new(),
             half_open: Pool::new(),
+            cookies_until: Instant::ZERO,
             neighborless: heapless::Vec::new(),
             questions: Budget::new(QUESTIONS_A_SECOND, QUESTIONS_AT_ONCE),
             answers: Budget::new(ANSWERS_A_SECOND, ANSWERS_AT_ONCE),

@@ -2,10 +2,11 @@
 //! an answer can go back the way the question came.
 
 use smoltcp::iface::{Interface, SocketSet};
-use smoltcp::phy::{Device, Medium, TxToken};
+use smoltcp::phy::{Device, DeviceCapabilities, Medium, TxToken};
 use smoltcp::wire::{ETHERNET_HEADER_LEN, EthernetFrame, EthernetRepr, HardwareAddress};
 
 use super::device::{Framed, OneFrame, Outlet};
+use super::secret::interface_seed;
 use super::{Net, instant};
 use crate::time::Instant;
 
@@ -31,16 +32,10 @@ impl Net<'_> {
             dst_addr: frame.src_addr(),
             ethertype: frame.ethertype(),
         };
-        let mut capabilities = self.capabilities.clone();
-        capabilities.medium = Medium::Ip;
-        // Of a packet, that is.
-        capabilities.max_transmission_unit =
-            capabilities.max_transmission_unit.saturating_sub(ETHERNET_HEADER_LEN);
+        let capabilities = self.packet_capabilities();
+        let mut iface = self.packet_interface(0, &capabilities, now);
         let answer = Framed { token: answer, header };
         let mut device = OneFrame::new(frame.payload(), answer, &capabilities);
-        let config = smoltcp::iface::Config::new(HardwareAddress::Ip);
-        let mut iface = Interface::new(config, &mut device, instant(now));
-        self.share_addresses(&mut iface);
         let mut nobody = SocketSet::new(&mut [][..]);
         iface.poll_ingress_single(instant(now), &mut device, &mut nobody);
     }
@@ -67,6 +62,32 @@ impl Net<'_> {
         let slot = &mut self.slots[usize::from(at)];
         slot.forget_neighbor();
         iface.poll_egress(instant(now), &mut Outlet::new(device), &mut slot.sockets);
+    }
+
+    /// Those of the device, for packets without their frames.
+    pub(super) fn packet_capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = self.capabilities.clone();
+        capabilities.medium = Medium::Ip;
+        // Of a packet, that is.
+        capabilities.max_transmission_unit =
+            capabilities.max_transmission_unit.saturating_sub(ETHERNET_HEADER_LEN);
+        capabilities
+    }
+
+    /// An interface for packets without their frames, whose first connection begins with this
+    /// sequence number.
+    pub(super) fn packet_interface(
+        &self,
+        isn: u32,
+        capabilities: &DeviceCapabilities,
+        now: Instant,
+    ) -> Interface {
+        let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
+        config.random_seed = interface_seed(isn);
+        let mut device = OneFrame::none(capabilities);
+        let mut iface = Interface::new(config, &mut device, instant(now));
+        self.share_addresses(&mut iface);
+        iface
     }
 
     /// Gives an interface our addresses.

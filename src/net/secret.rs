@@ -21,6 +21,7 @@ enum Purpose {
     Index = 1,
     SequenceNumber,
     Draw,
+    Cookie,
 }
 
 impl Secret {
@@ -39,6 +40,16 @@ impl Secret {
     pub fn sequence_number(&self, tuple: &Tuple, now: Instant) -> u32 {
         let hash = self.tuple_hash(Purpose::SequenceNumber, tuple) as u32;
         hash.wrapping_add((now.as_micros() / 4) as u32)
+    }
+
+    /// What answers a request for a connection that is not kept: a hash of both.
+    pub fn cookie(&self, tuple: &Tuple, irs: u32, period: u64) -> u32 {
+        let mut hasher = self.hasher(Purpose::Cookie);
+        write_endpoint(&mut hasher, tuple.local);
+        write_endpoint(&mut hasher, tuple.remote);
+        hasher.write_u32(irs);
+        hasher.write_u64(period);
+        hasher.finish() as u32
     }
 
     /// The next random number.

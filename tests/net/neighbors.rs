@@ -62,7 +62,9 @@ fn questions_for_neighbors_are_limited() {
         Peer { me: (address.into(), 60_000 + n), ..Peer::new(60_000, ECHO) }
     };
     let requests = (0..5_000).map(from).map(|peer| peer.frame(&peer.syn()));
-    let asked = w.exchange(requests.collect::<Vec<_>>());
+    let mut asked = w.exchange(requests.collect::<Vec<_>>());
+    // Those that get a cookie need nobody's address.
+    asked.retain(|seen| !matches!(seen, Seen::Tcp(_)));
     assert!(asked.iter().all(|seen| matches!(seen, Seen::ArpRequest(_))), "{asked:?}");
     assert!((30..=34).contains(&asked.len()), "{}", asked.len());
     w.run(60 * S);

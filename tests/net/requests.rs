@@ -102,24 +102,6 @@ fn a_handshake_that_is_not_completed_ends() {
 }
 
 #[test]
-fn of_half_open_connections_the_oldest_goes() {
-    // Half of the slots may be half-open.
-    let mut w = world(Shape { control: 4, ..Shape::SMALL });
-    let mut peers: Vec<Peer> = (0..3).map(|n| Peer::new(60_001 + n, ECHO)).collect();
-    for peer in &mut peers {
-        peer.request(&mut w);
-        w.run(MS);
-    }
-    assert_eq!(w.server.net.free_slots().0, 2);
-    let [first, second, third] = &mut peers[..] else { unreachable!() };
-    let refused = first.exchange(&mut w, &[first.data(0, 5)]);
-    assert_eq!(refused[0].flags(), "RST");
-    assert_eq!(second.say(&mut w, b"hello")[0].payload, b"hello");
-    assert_eq!(third.say(&mut w, b"hello")[0].payload, b"hello");
-    w.finish();
-}
-
-#[test]
 fn ten_thousand_spoofed_syns_stop_nobody() {
     for shape in [Shape::SMALL, Shape { control: 600, ..Shape::SMALL }] {
         let mut w = world(shape);
@@ -133,7 +115,7 @@ fn ten_thousand_spoofed_syns_stop_nobody() {
         for batch in 0..100 {
             w.inject((0..100).map(|n| spoofed(batch * 100 + n)));
             w.run(MS);
-            let least = (shape.control - 1) - (shape.control / 2).min(128);
+            let least = (shape.control - 1) - shape.control / 2;
             assert!(w.server.net.free_slots().0 >= least, "{:?}", w.server.net.free_slots());
         }
         let before = w.now;
