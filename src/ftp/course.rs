@@ -160,7 +160,9 @@ impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
         };
         let is_refused =
             matches!(outcome, Outcome::Storage(_) | Outcome::TooLarge) || self.is_corrupt(turn);
-        let is_upload = matches!(&self.desk.work, Work::Transfer(transfer) if transfer.is_upload());
+        // Before anything was said of an upload, nothing of it is on its way.
+        let is_upload = matches!(&self.desk.work, Work::Transfer(transfer)
+            if transfer.is_upload() && !transfer.is_opening());
         self.end_transfer(reply, turn);
         match turn.data {
             Data::Open(_) if is_upload && is_refused => {

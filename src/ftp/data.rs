@@ -94,13 +94,16 @@ impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
         kind: Kind,
         turn: &mut Turn<'_, S>,
     ) -> Step {
-        match self.start_listing(options, kind, turn) {
-            Ok(job) => {
-                self.desk.work = Work::Status(job, options);
-                self.reply(Reply::STATUS_BEGINS, turn)
-            }
-            Err(error) => self.refuse(error, turn),
+        let job = self.start_listing(options, kind, turn);
+        self.begin(job, Then::ListStatus(options), turn)
+    }
+
+    /// The listing can be had: only now the reply begins, which cannot tell of an error any more.
+    pub(super) fn open_status(&mut self, options: Options, turn: &mut Turn<'_, S>) -> Step {
+        if let Work::Single(job, _) = core::mem::replace(&mut self.desk.work, Work::Command) {
+            self.desk.work = Work::Status(job, options);
         }
+        self.reply(Reply::STATUS_BEGINS, turn)
     }
 
     /// A line of the reply to STAT with a path; the session has seen to it that there is room.

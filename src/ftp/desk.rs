@@ -83,6 +83,8 @@ pub(super) enum Then {
     Tell,
     /// STAT: its listing, as a reply.
     Status(Options),
+    /// STAT: that listing, which is to be opened.
+    ListStatus(Options),
 }
 
 impl<J, const N: usize> Default for Desk<'_, J, N> {

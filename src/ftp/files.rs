@@ -119,15 +119,11 @@ impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
                 Err(error) => self.refuse(error, turn),
             };
         }
-        if then == Then::Available {
-            let Poll::Ready(result) = storage.poll_open(job) else {
+        if let Then::Available | Then::ListStatus(_) = then {
+            let Poll::Ready(opened) = storage.poll_open(job) else {
                 return Step::Leave(Action::Pending);
             };
-            self.end_single(turn);
-            return match result {
-                Ok(bytes) => self.done(Reply::Size(bytes.unwrap_or(0)), turn),
-                Err(error) => self.refuse(error, turn),
-            };
+            return self.opened(opened, then, turn);
         }
         let entry = match storage.poll_entry(job) {
             Poll::Pending => return Step::Leave(Action::Pending),
@@ -139,6 +135,23 @@ impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
         match entry {
             Ok(entry) => self.looked_up(entry, then, turn),
             Err(error) => self.fail(error, then, turn),
+        }
+    }
+
+    /// A storage operation was found to be possible, or not.
+    fn opened(
+        &mut self,
+        opened: Result<Option<u64>, Error>,
+        then: Then,
+        turn: &mut Turn<'_, S>,
+    ) -> Step {
+        match (opened, then) {
+            (Ok(_), Then::ListStatus(options)) => return self.open_status(options, turn),
+            _ => self.end_single(turn),
+        }
+        match opened {
+            Ok(bytes) => self.done(Reply::Size(bytes.unwrap_or(0)), turn),
+            Err(error) => self.refuse(error, turn),
         }
     }
 

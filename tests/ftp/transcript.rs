@@ -58,15 +58,18 @@ enum Cut {
     /// The same, but sessions with nothing to do are polled as well, and the control connection
     /// holds no more than the longest reply.
     Tight,
+    /// The same as the first, but storage says only in the polls what it does not do.
+    Late,
     /// Anyhow.
     Random(u64),
 }
 
-const CUTS: [Cut; 9] = [
+const CUTS: [Cut; 10] = [
     Cut::Lines,
     Cut::Bytes,
     Cut::Whole,
     Cut::Tight,
+    Cut::Late,
     Cut::Random(1),
     Cut::Random(2),
     Cut::Random(3),
@@ -98,6 +101,7 @@ pub fn run(name: &str) {
             }
             let at = net.connect().expect("a session");
             net.restless = tight;
+            net.ftp.storage().late = matches!(cut, Cut::Late);
             let seed = if let Cut::Random(seed) = cut { seed } else { 0 };
             let mut player =
                 Player { name, net, at, cut, random: Random::new(seed), place: String::new() };
@@ -291,7 +295,7 @@ impl Player<'_, '_, '_> {
             let said = group.iter().position(|(_, step)| expected(step)).unwrap_or(group.len());
             let heard = group[said..].iter().position(|(_, step)| !expected(step));
             let end = heard.map_or(group.len(), |heard| said + heard);
-            let end = if matches!(self.cut, Cut::Lines) { end } else { group.len() };
+            let end = if matches!(self.cut, Cut::Lines | Cut::Late) { end } else { group.len() };
             let part;
             (part, group) = group.split_at(end);
             self.at_line(part[0].0);
@@ -324,7 +328,7 @@ impl Player<'_, '_, '_> {
 
     fn segment(&mut self) -> usize {
         match self.cut {
-            Cut::Lines | Cut::Whole | Cut::Tight => usize::MAX,
+            Cut::Lines | Cut::Whole | Cut::Tight | Cut::Late => usize::MAX,
             Cut::Bytes => 1,
             Cut::Random(_) => 1 + self.random.below(20) as usize,
         }

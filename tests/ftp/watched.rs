@@ -37,6 +37,8 @@ pub struct Watched<'d> {
     pub failure: Option<Error>,
     /// Everything waits.
     pub held: bool,
+    /// What `start` refuses, the polls refuse instead.
+    pub late: bool,
     /// The size of the file `/zeros`, which takes no memory; if 0, there is none.
     pub zeros: u64,
     /// Jobs that were started and have not ended.
@@ -56,6 +58,7 @@ enum Inner {
     Disk(ram::Job),
     Upload(ram::Job),
     Zeros(u64),
+    Refused(Error),
 }
 
 impl Job {
@@ -64,6 +67,7 @@ impl Job {
         match self.0.as_mut().expect("a job that has not ended") {
             Inner::Disk(job) | Inner::Upload(job) => job,
             Inner::Zeros(_) => panic!("only RETR and HASH are for /zeros"),
+            Inner::Refused(_) => panic!("there is no such job"),
         }
     }
 }
@@ -75,6 +79,7 @@ impl<'d> Watched<'d> {
             faults: Faults::default(),
             failure: None,
             held: false,
+            late: false,
             zeros: 0,
             live: 0,
             ready: 0,
@@ -84,16 +89,32 @@ impl<'d> Watched<'d> {
     }
 
     /// What happens to a poll instead of what was to happen.
-    fn fault<T>(&mut self) -> Option<Poll<Result<T, Error>>> {
+    fn fault<T>(&mut self, job: &Job) -> Option<Poll<Result<T, Error>>> {
         if self.held || self.faults.random.percent(self.faults.waits) {
             return Some(Poll::Pending);
         }
         self.ready += 1;
+        if let Some(Inner::Refused(error)) = job.0 {
+            return Some(Poll::Ready(Err(error)));
+        }
         self.error().map(|error| Poll::Ready(Err(error)))
     }
 
     fn error(&mut self) -> Option<Error> {
         self.failure.take().or_else(|| self.faults.error())
+    }
+
+    fn begin(&mut self, op: Op<'_>, now: Timestamp) -> Result<Inner, Error> {
+        if let Some(error) = self.error() {
+            return Err(error);
+        }
+        match op {
+            Op::Read { path, offset } if self.zeros > 0 && path.as_bytes() == b"/zeros" => {
+                Ok(Inner::Zeros(offset))
+            }
+            Op::Write { .. } => self.disk.start(op, now).map(Inner::Upload),
+            op => self.disk.start(op, now).map(Inner::Disk),
+        }
     }
 
     fn length(&mut self, n: usize) -> usize {
@@ -171,44 +192,34 @@ impl Storage for Watched<'_> {
     type Job = Job;
 
     fn start(&mut self, op: Op<'_>, now: Timestamp) -> Result<Job, Error> {
-        if let Some(error) = self.error() {
-            return Err(error);
-        }
-        let job = match op {
-            Op::Read { path, offset } if self.zeros > 0 && path.as_bytes() == b"/zeros" => {
-                Inner::Zeros(offset)
-            }
-            Op::Write { .. } => Inner::Upload(self.disk.start(op, now)?),
-            op => Inner::Disk(self.disk.start(op, now)?),
+        let job = match self.begin(op, now) {
+            Err(error) if self.late => Inner::Refused(error),
+            begun => begun?,
         };
         self.live += 1;
         Ok(Job(Some(job)))
     }
 
     fn poll_open(&mut self, job: &mut Job) -> Poll<Result<Option<u64>, Error>> {
-        let job = job.0.as_mut().expect("a job that has not ended");
-        match (self.fault(), job) {
+        match (self.fault(job), &mut job.0) {
             (Some(fault), _) => fault,
-            (None, Inner::Disk(job) | Inner::Upload(job)) => self.disk.poll_open(job),
-            (None, Inner::Zeros(_)) => Poll::Ready(Ok(Some(self.zeros))),
+            (None, Some(Inner::Zeros(_))) => Poll::Ready(Ok(Some(self.zeros))),
+            (None, _) => self.disk.poll_open(job.on_disk()),
         }
     }
 
     fn poll_read(&mut self, job: &mut Job, buf: &mut [u8]) -> Poll<Result<usize, Error>> {
         assert!(!buf.is_empty(), "a read into nothing");
-        let job = job.0.as_mut().expect("a job that has not ended");
         let n = self.length(buf.len());
-        let read = match (self.fault(), job) {
+        let read = match (self.fault(job), &mut job.0) {
             (Some(fault), _) => fault,
-            (None, Inner::Disk(job) | Inner::Upload(job)) => {
-                self.disk.poll_read(job, &mut buf[..n])
-            }
-            (None, Inner::Zeros(at)) => {
+            (None, Some(Inner::Zeros(at))) => {
                 let n = self.zeros.saturating_sub(*at).min(n as u64);
                 buf[..n as usize].fill(0);
                 *at += n;
                 Poll::Ready(Ok(n as usize))
             }
+            (None, _) => self.disk.poll_read(job.on_disk(), &mut buf[..n]),
         };
         if let Poll::Ready(Ok(n)) = read {
             self.read += n as u64;
@@ -218,30 +229,28 @@ impl Storage for Watched<'_> {
 
     fn poll_write(&mut self, job: &mut Job, buf: &[u8]) -> Poll<Result<usize, Error>> {
         assert!(!buf.is_empty(), "a write of nothing");
-        let job = job.on_disk();
         let n = self.length(buf.len());
-        match self.fault() {
+        match self.fault(job) {
             Some(fault) => fault,
             // Progress of another kind.
             None if n < buf.len() && self.faults.random.percent(30) => Poll::Ready(Ok(0)),
-            None => self.disk.poll_write(job, &buf[..n]),
+            None => self.disk.poll_write(job.on_disk(), &buf[..n]),
         }
     }
 
     fn poll_entry<'a>(&'a mut self, job: &'a mut Job) -> Poll<Result<Option<Entry<'a>>, Error>> {
-        let job = job.on_disk();
-        match self.fault() {
+        match self.fault(job) {
             Some(fault) => fault,
-            None => self.disk.poll_entry(job),
+            None => self.disk.poll_entry(job.on_disk()),
         }
     }
 
     fn poll_finish(&mut self, job: &mut Job) -> Poll<Result<u64, Error>> {
+        let fault = self.fault(job);
         let mut inner = job.0.take().expect("a job that has not ended");
-        let fault = self.fault();
         let result = fault.unwrap_or_else(|| match &mut inner {
             Inner::Disk(inner) | Inner::Upload(inner) => self.disk.poll_finish(inner),
-            Inner::Zeros(_) => Poll::Ready(Ok(0)),
+            Inner::Zeros(_) | Inner::Refused(_) => Poll::Ready(Ok(0)),
         });
         match (result, fault) {
             (Poll::Pending, _) => job.0 = Some(inner),
@@ -259,7 +268,7 @@ impl Storage for Watched<'_> {
         self.live -= 1;
         match job.0.expect("a job that has not ended") {
             Inner::Disk(job) | Inner::Upload(job) => self.disk.cancel(job),
-            Inner::Zeros(_) => {}
+            Inner::Zeros(_) | Inner::Refused(_) => {}
         }
     }
 }
