@@ -10,6 +10,7 @@ use host::clock::Clock;
 use host::disk::Disk;
 use host::server::Server;
 use host::services::{DAYTIME, DISCARD, ECHO, FTP};
+use host::workers::{Bell, Workers};
 use host::{logger, memory};
 use tinyftp::net::Binding;
 use tinyftp::services::daytime::Daytime;
@@ -21,13 +22,7 @@ fn main() -> ExitCode {
     let options = Options::from_command_line();
     logger::start(options.log_level);
     let clock = Clock::start();
-    let result = match &options.root {
-        Some(root) => Disk::open(root)
-            .map_err(|error| format!("{} cannot be served: {error}", root.display()))
-            .and_then(|disk| serve(&options, clock, disk)),
-        None => serve(&options, clock, memory::disk(clock.date)),
-    };
-    match result {
+    match run(&options, clock) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The terminal may have gone.
@@ -37,8 +32,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(options: &Options, clock: Clock, storage: impl Storage + 'static) -> Result<(), String> {
-    let mut server = Server::open(options, clock)?;
+fn run(options: &Options, clock: Clock) -> Result<(), String> {
+    let bell = Bell::new().map_err(|error| format!("no bell: {error}"))?;
+    let Some(root) = &options.root else {
+        return serve(options, clock, bell, memory::disk(clock.date));
+    };
+    let disk = Disk::open(root).and_then(|disk| Workers::new(disk, bell.clone()));
+    let disk = disk.map_err(|error| format!("{} cannot be served: {error}", root.display()))?;
+    serve(options, clock, bell, disk)
+}
+
+/// Serves a storage, which rings the bell when something is done.
+fn serve(
+    options: &Options,
+    clock: Clock,
+    bell: Bell,
+    storage: impl Storage + 'static,
+) -> Result<(), String> {
+    let mut server = Server::open(options, clock, bell)?;
     let mut daytime = Daytime { start: clock.date };
     let services = &options.services;
     server.run(&mut [

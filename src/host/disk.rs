@@ -5,17 +5,24 @@
 //! done by that name in its parent directory, which was opened so. Thus deleting, renaming or
 //! overwriting what is a symbolic link concerns the link itself, never what it leads to.
 //!
+//! Its calls wait for the host's file system, as few as the bytes of a file in memory need not:
+//! it is for [`Workers`](super::workers::Workers), who call it where waiting does no harm.
+//!
 //! An upload goes to a file without a name, which gets a hidden one at the commit and is renamed
 //! at once. Where the file system has no such files, it is hidden from the start.
 
 #[path = "disk/listing.rs"]
 mod listing;
+#[path = "disk/medium.rs"]
+mod medium;
 #[path = "disk/sorted.rs"]
 mod sorted;
 
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use rustix::fs::{
@@ -26,7 +33,9 @@ use rustix::io::{Errno, retry_on_intr};
 use tinyftp::storage::{Entry, Error, Keep, Kind, Op, Path, Storage};
 use tinyftp::time::Timestamp;
 
+use super::workers::Blocking;
 use listing::Listing;
+use medium::Medium;
 
 /// Bytes that the kernel copies in one poll, at most, of what an upload keeps.
 const COPY_BYTES: u64 = 1 << 20;
@@ -47,12 +56,12 @@ const DESCRIPTORS: &str = "/proc/self/fd";
 const TEMPORARY: (&str, &str) = (".tinyftp-", ".part");
 
 /// A directory of the host, opened once: what is done to its name later does not matter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Disk {
-    root: OwnedFd,
+    root: Arc<OwnedFd>,
     /// Tells the uploads of this run from what a run that crashed has left.
     run: u64,
-    uploads: u64,
+    uploads: Arc<AtomicU64>,
     /// Whether an open file can be named by its descriptor, and so given a name.
     names_descriptors: bool,
 }
@@ -65,6 +74,7 @@ pub struct Job(State);
 enum State {
     Read {
         file: OwnedFd,
+        medium: Medium,
         offset: u64,
         size: u64,
     },
@@ -92,6 +102,7 @@ struct Upload {
     /// Whether the file has not even that name before the commit.
     is_nameless: bool,
     file: OwnedFd,
+    medium: Medium,
     size: u64,
     kept: Option<Kept>,
 }
@@ -106,10 +117,10 @@ impl Disk {
     /// Opens the directory that is to be served.
     pub fn open(root: &std::path::Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(root, flags, Mode::empty())?;
+        let root = Arc::new(rustix::fs::open(root, flags, Mode::empty())?);
         let run = getrandom::u64().map_err(io::Error::other)?;
         let names_descriptors = std::path::Path::new(DESCRIPTORS).is_dir();
-        let disk = Self { root, run, uploads: 0, names_descriptors };
+        let disk = Self { root, run, uploads: Arc::default(), names_descriptors };
         match open_beneath(&disk.root, b".", flags) {
             Ok(_) => Ok(disk),
             Err(Errno::NOSYS) => Err(io::Error::new(
@@ -158,10 +169,14 @@ impl Disk {
 
     fn reader(&self, path: Path<'_>, offset: u64) -> Result<State, Errno> {
         let (file, size) = self.open_file(path)?;
-        Ok(State::Read { file, offset: offset.min(size), size })
+        let (medium, offset) = (Medium::of(&file)?, offset.min(size));
+        // The first byte is looked at here, where it does no harm to wait: so the kernel begins to
+        // read ahead, and takes note of the access.
+        retry_on_intr(|| rustix::io::pread(&file, &mut [0], offset))?;
+        Ok(State::Read { file, medium, offset, size })
     }
 
-    fn writer(&mut self, path: Path<'_>, keep: Keep, mode: u16) -> Result<State, Errno> {
+    fn writer(&self, path: Path<'_>, keep: Keep, mode: u16) -> Result<State, Errno> {
         let (directory, name) = self.place(path)?.ok_or(Errno::ISDIR)?;
         let replaced = self.replaceable(path)?;
         if replaced.is_some() {
@@ -181,8 +196,9 @@ impl Disk {
                 rustix::fs::openat(&directory, &temporary, flags, mode)?
             }
         };
-        let name = name.to_vec();
-        let upload = Upload { directory, name, temporary, is_nameless, file, size: 0, kept };
+        let (name, medium) = (name.to_vec(), Medium::of(&file)?);
+        let upload =
+            Upload { directory, name, temporary, is_nameless, file, medium, size: 0, kept };
         if let Some(mode) = replaced {
             // Where that is not possible the new file has the mode of any new file.
             let _ = rustix::fs::fchmod(&upload.file, mode);
@@ -222,9 +238,9 @@ impl Disk {
         }
     }
 
-    fn next_temporary(&mut self) -> String {
-        let ((start, end), run, upload) = (TEMPORARY, self.run, self.uploads);
-        self.uploads += 1;
+    fn next_temporary(&self) -> String {
+        let ((start, end), run) = (TEMPORARY, self.run);
+        let upload = self.uploads.fetch_add(1, Ordering::Relaxed);
         format!("{start}{run:016x}-{upload}{end}")
     }
 
@@ -336,10 +352,10 @@ impl Storage for Disk {
     }
 
     fn poll_read(&mut self, job: &mut Job, buf: &mut [u8]) -> Poll<Result<usize, Error>> {
-        let State::Read { file, offset, .. } = &mut job.0 else {
+        let State::Read { file, medium, offset, .. } = &mut job.0 else {
             return Poll::Ready(Err(Error::Io));
         };
-        Poll::Ready(read(file, offset, buf).map_err(outcome))
+        Poll::Ready(medium.read(file, offset, buf).map_err(outcome))
     }
 
     fn poll_write(&mut self, job: &mut Job, buf: &[u8]) -> Poll<Result<usize, Error>> {
@@ -379,6 +395,25 @@ impl Storage for Disk {
 
     fn cancel(&mut self, job: Job) {
         drop(job);
+    }
+}
+
+impl Blocking for Disk {
+    fn read_at_once(&mut self, job: &mut Job, buf: &mut [u8]) -> Option<Result<usize, Error>> {
+        let State::Read { file, medium, offset, .. } = &mut job.0 else {
+            return Some(Err(Error::Io));
+        };
+        medium.read_at_once(file, offset, buf).map(|read| read.map_err(outcome))
+    }
+
+    fn write_at_once(&mut self, job: &mut Job, buf: &[u8]) -> Option<Result<usize, Error>> {
+        match &mut job.0 {
+            State::Write(upload) if upload.medium == Medium::Memory && upload.kept.is_none() => {
+                Some(upload.write(buf).map_err(outcome))
+            }
+            State::Write(_) => None,
+            _ => Some(Err(Error::Io)),
+        }
     }
 }
 
@@ -461,13 +496,6 @@ fn relative(path: &[u8]) -> &[u8] {
         [b'/', rest @ ..] if !rest.is_empty() => rest,
         _ => b".",
     }
-}
-
-/// Reads straight into the caller's buffer.
-fn read(file: &OwnedFd, offset: &mut u64, buf: &mut [u8]) -> Result<usize, Errno> {
-    let count = retry_on_intr(|| rustix::io::pread(file, &mut *buf, *offset))?;
-    *offset += count as u64;
-    Ok(count)
 }
 
 /// Copies some bytes at an offset from one file to the same offset of the other.

@@ -19,4 +19,5 @@ mod table;
 mod tap;
 mod tree;
 mod wait;
+pub mod workers;
 mod zlib;

@@ -28,6 +28,7 @@ use super::table::Table;
 use super::tap::Tap;
 use super::tree;
 use super::wait::Waiter;
+use super::workers::Bell;
 
 /// Bytes of the longest command line and of the longest path.
 const LINE_MAX: usize = 512;
@@ -50,6 +51,7 @@ pub struct Server<'o> {
     options: &'o Options,
     clock: Clock,
     signals: Signals,
+    bell: Bell,
     device: PcapWriter<Tap, Capture>,
     net: Net<'static>,
     umask: u16,
@@ -57,7 +59,7 @@ pub struct Server<'o> {
 
 impl<'o> Server<'o> {
     /// Opens the device and sets the network up on it.
-    pub fn open(options: &'o Options, clock: Clock) -> Result<Self, String> {
+    pub fn open(options: &'o Options, clock: Clock, bell: Bell) -> Result<Self, String> {
         raise_descriptor_limit();
         let signals = Signals::catch().map_err(|error| format!("no signals: {error}"))?;
         let tap = Tap::open(&options.tap, options.offload)?;
@@ -79,7 +81,7 @@ impl<'o> Server<'o> {
             .map_err(|error| format!("the network cannot be set up: {error}"))?;
         // From here on sessions have it, and the process masks nothing besides.
         let umask = umask(Mode::empty()).bits() as u16;
-        Ok(Self { options, clock, signals, device, net, umask })
+        Ok(Self { options, clock, signals, bell, device, net, umask })
     }
 
     /// The FTP service for `storage`.
@@ -203,12 +205,17 @@ impl<'o> Server<'o> {
         }
     }
 
-    /// Waits for a frame or a signal, or until the next turn is due; says whether it is a signal.
+    /// Waits for a frame, the workers or a signal, or until the next turn is due; says whether it
+    /// is a signal.
     fn wait(&self, waiter: &mut Waiter, due: Option<Instant>) -> Result<bool, String> {
         let [stops, hangups, questions] = self.signals.pipes();
-        let sources = [self.device.get_ref().as_fd(), stops, hangups, questions];
+        let (device, bell) = (self.device.get_ref().as_fd(), self.bell.as_fd());
+        let sources = [device, bell, stops, hangups, questions];
         let ready = waiter.wait(sources, due).map_err(|error| format!("cannot wait: {error}"))?;
-        let [_, signals @ ..] = ready;
+        let [_, rings, signals @ ..] = ready;
+        if rings {
+            self.bell.hear();
+        }
         Ok(signals.contains(&true))
     }
 }

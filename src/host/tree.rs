@@ -37,8 +37,8 @@ pub fn bytes_below(storage: &mut impl Storage, path: Path<'_>) -> Result<u64, Er
     let mut left = vec![path.as_bytes().to_vec()];
     while let Some(directory) = left.pop() {
         let Some(path) = Path::new(&directory) else { continue };
-        let mut job = match storage.start(Op::List { path, order: Order::ANY }, Timestamp(0)) {
-            Ok(job) => job,
+        let entries = match entries(storage, path) {
+            Ok(entries) => entries,
             // What has gone meanwhile has nothing.
             Err(Error::NotFound) => continue,
             Err(Error::Denied | Error::BadName) => {
@@ -48,9 +48,7 @@ pub fn bytes_below(storage: &mut impl Storage, path: Path<'_>) -> Result<u64, Er
             }
             Err(error) => return Err(error),
         };
-        let entries = entries(storage, &mut job);
-        storage.cancel(job);
-        for Found { id, kind, size, name } in entries? {
+        for Found { id, kind, size, name } in entries {
             match kind {
                 _ if !seen.insert(id) => {}
                 Kind::Directory => {
@@ -72,12 +70,11 @@ struct Found {
     name: Vec<u8>,
 }
 
-fn entries<S: Storage>(storage: &mut S, job: &mut S::Job) -> Result<Vec<Found>, Error> {
-    let mut entries = Vec::new();
-    while let Some(entry) = next(storage, job)? {
-        entries.push(entry);
-    }
-    Ok(entries)
+fn entries(storage: &mut impl Storage, path: Path<'_>) -> Result<Vec<Found>, Error> {
+    let mut job = storage.start(Op::List { path, order: Order::ANY }, Timestamp(0))?;
+    let entries = std::iter::from_fn(|| next(storage, &mut job).transpose()).collect();
+    storage.cancel(job);
+    entries
 }
 
 fn next<S: Storage>(storage: &mut S, job: &mut S::Job) -> Result<Option<Found>, Error> {

@@ -335,7 +335,8 @@ pub fn a_listing_bears_changes(s: &mut impl Storage) {
         assert!(turn < 1000, "the listing follows its own changes");
         *shown.entry(name.clone()).or_insert(0) += 1;
         if !name.starts_with("stays") {
-            delete(s, &format!("/{name}")).unwrap();
+            // What was read ahead may have been renamed meanwhile.
+            let _ = delete(s, &format!("/{name}"));
         }
         write(s, &format!("/stays{}", turn % 40), b"replaced").unwrap();
         let _ = rename(s, &format!("/renamed{}", 39 - turn % 40), &format!("/stays{}", turn % 7));
@@ -360,6 +361,8 @@ pub fn a_listing_bears_the_end_of_its_directory(s: &mut impl Storage) {
     write(s, "/dir", b"").unwrap();
     write(s, "/b", b"").unwrap();
     assert_eq!(next_name(s, &mut begun), None);
+    // Unless it was read ahead.
+    assert!(next_name(s, &mut fresh).is_none_or(|name| name == "a"));
     assert_eq!(next_name(s, &mut fresh), None);
     assert_eq!(finish(s, begun), Ok(()));
     s.cancel(fresh);
@@ -403,7 +406,7 @@ pub fn a_listing_in_order_bears_changes(s: &mut impl Storage) {
             assert!(turn < 1000, "{order:?}: the listing follows its own changes");
             *shown.entry(name.clone()).or_insert(0) += 1;
             if name.starts_with("goes") {
-                delete(s, &format!("/{name}")).unwrap();
+                let _ = delete(s, &format!("/{name}"));
             }
             if turn < 60 {
                 let _ = rename(s, &format!("/moves{turn:02}"), &format!("/a{turn}"));
