@@ -9,7 +9,7 @@ needs=(
     curl:curl wget:wget lftp:lftp tnftp:tnftp inetutils-ftp:inetutils-ftp ncftp:ncftp
     ncftpget:ncftp nc:netcat-openbsd ping:iputils-ping ip:iproute2 tcpdump:tcpdump
     python3:python3 unshare:util-linux setpriv:util-linux aria2c:aria2 rclone:rclone
-    busybox:busybox nmap:nmap node:nodejs npm:npm
+    busybox:busybox mkfs.ext4:e2fsprogs fsfreeze:util-linux nmap:nmap node:nodejs npm:npm
     ethtool:ethtool nft:nftables tshark:tshark
     dnsmasq:dnsmasq-base dbus-daemon:dbus-daemon arping:iputils-arping
 )

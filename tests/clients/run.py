@@ -71,9 +71,10 @@ def all_cases():
     import scan
     import seeing
     import start
+    import stuck
     import wire
     yield from client_cases()
-    for module in (wire, attacks, limits, scan, seeing, start):
+    for module in (wire, attacks, limits, stuck, scan, seeing, start):
         for row in module.CASES:
             yield Case(*row)
 
