@@ -47,6 +47,8 @@ mod resets;
 mod routers;
 #[path = "net/sim.rs"]
 mod sim;
+#[path = "net/stuck.rs"]
+mod stuck;
 #[path = "net/told.rs"]
 mod told;
 #[path = "net/transfers.rs"]

@@ -51,9 +51,13 @@ fn a_server_that_is_abandoned_has_ended_every_session() {
     let echo = w.connect(host, SERVER_V4.into(), ECHO);
     assert_eq!(w.state(echo), State::Established);
     w.run(S);
-    let free = w.server.services.ftp.storage().free_nodes();
+    let free = w.server.services.ftp.storage().disk.free_nodes();
     w.server.abandon();
-    assert_eq!(w.server.services.ftp.storage().free_nodes(), free + 1, "the upload is thrown away");
+    assert_eq!(
+        w.server.services.ftp.storage().disk.free_nodes(),
+        free + 1,
+        "the upload is thrown away"
+    );
     assert_eq!(w.server.net.free_slots(), (Shape::SMALL.control, Shape::SMALL.data));
 }
 

@@ -28,6 +28,7 @@ use tinyftp::storage::ram::{Block, Node, RamDisk};
 use tinyftp::time::{Duration, Instant, Timestamp};
 
 use crate::offload;
+use crate::stuck::Hanging;
 use crate::wire::{self, Mac, Seen, Segment};
 
 pub const SERVER_MAC: Mac = EthernetAddress([2, 0, 0, 0, 0, 1]);
@@ -277,7 +278,7 @@ pub struct Server {
 
 /// What runs behind its ports.
 pub struct Services {
-    pub ftp: Ftp<'static, RamDisk<'static>, Accounts<'static>, 256>,
+    pub ftp: Ftp<'static, Hanging, Accounts<'static>, 256>,
     echo: Simple<'static, Echo>,
     discard: Simple<'static, Discard>,
     daytime: Simple<'static, Daytime>,
@@ -420,7 +421,7 @@ impl Server {
         // That is when tests begin.
         let start = Timestamp(DATE - START / S);
         let services = Services {
-            ftp: Ftp::new(disk, accounts(), config, sessions, desks),
+            ftp: Ftp::new(Hanging::new(disk), accounts(), config, sessions, desks),
             echo: Simple::new(Echo, places(), idle_timeout),
             discard: Simple::new(Discard, places(), idle_timeout),
             daytime: Simple::new(Daytime { start }, places(), idle_timeout),
