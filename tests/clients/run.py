@@ -67,14 +67,14 @@ def play_client(scenario, who, mode, address, lab):
 
 def all_cases():
     import attacks
+    import disks
     import limits
     import scan
     import seeing
     import start
-    import stuck
     import wire
     yield from client_cases()
-    for module in (wire, attacks, limits, stuck, scan, seeing, start):
+    for module in (wire, attacks, limits, disks, scan, seeing, start):
         for row in module.CASES:
             yield Case(*row)
 

@@ -1,4 +1,4 @@
-"""A disk that hangs: an ext4 file system on a loop device, frozen in the middle."""
+"""A disk that hangs, or is full: an ext4 file system on a loop device, which can be frozen."""
 
 import contextlib
 import ftplib
@@ -126,6 +126,24 @@ def stuck(lab):
         check((place / "up").read_bytes() == content, "another file was stored")
 
 
+def full(lab):
+    """What the disk has no room for is refused, and leaves what was there."""
+    with disk(lab) as place, log_in() as ftp:
+        (place / "file").write_bytes(b"old")
+        try:
+            with open(lab.large, "rb") as large:
+                reply = ftp.storbinary("STOR disk/file", large)
+        except ftplib.error_temp as error:
+            reply = str(error)
+        check(reply == "452 No space left", reply)
+        check((place / "file").read_bytes() == b"old", "the old file is gone")
+        names = sorted(path.name for path in place.iterdir())
+        check(names == ["file", "lost+found"], f"{names}")
+        # What was written of it is given back.
+        content = bytes(40 * MIB)
+        check(ftp.storbinary("STOR disk/more", io.BytesIO(content))[:4] == "226 ", "no room")
+
+
 def stopped(lab):
     """The server lets go of the network in time. Only its process stays, as the kernel has it."""
     with disk(lab) as place, contextlib.closing(log_in()) as uploader:
@@ -145,6 +163,7 @@ def stopped(lab):
 
 
 CASES = [
+    ("files", "limits", "ftplib", "a disk that is full", full),
     ("files", "limits", "ftplib", "a disk that hangs stops nobody else", stuck),
     ("files", "limits", "ftplib", "a disk that hangs keeps nobody from stopping", stopped),
 ]
