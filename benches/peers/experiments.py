@@ -135,7 +135,8 @@ def ftpbench(server, _):
 
 def value_of(printed, label):
     found = re.search(rf"^{re.escape(label)} +([\d.]+) ", printed, re.MULTILINE)
-    return float(found[1]) if found else None
+    # Hundredths are all that it tells, and 0.00 has no ratio to anything.
+    return max(float(found[1]), 0.005) if found else None
 
 
 # How ftpbench calls it, and how the table does.

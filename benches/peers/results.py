@@ -24,7 +24,7 @@ class Results:
         """How many times better a server was, in each round."""
         pairs = zip(self.numbers[row, server], self.numbers[row, other], strict=True)
         return [theirs / ours if row.less_is_better else ours / theirs
-                for ours, theirs in pairs if ours and theirs]
+                for ours, theirs in pairs]
 
     def best(self, row, servers):
         """The best of them in a row, if any of them is there."""
