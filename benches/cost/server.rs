@@ -80,9 +80,11 @@ impl Server {
             accounts: &mut [],
             anonymous: Some(Account::anonymous(Grant::new(Rights::ALL))),
         };
+        let (places, desks) =
+            (lend(sessions, Default::default), Box::leak(Box::new_uninit_slice(sessions)));
         let mut server = Self {
             net: Net::new(&config, memory(sessions), &mut device, now).unwrap(),
-            ftp: Ftp::new(disk(large), accounts, ftp_config, lend(sessions, Default::default)),
+            ftp: Ftp::new(disk(large), accounts, ftp_config, places, desks),
             echo: Simple::new(Echo, lend(1, || None), PATIENCE),
             discard: Simple::new(Discard, lend(1, || None), PATIENCE),
             device,
