@@ -76,8 +76,13 @@ fn attach(fd: &OwnedFd, name: &str) -> io::Result<()> {
 pub fn without_offload(iface: Iface) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is open, and from here on it is ours alone.
     let fd = unsafe { OwnedFd::from_raw_fd(iface.into_raw_fd()) };
-    set_offload(&fd, 0)?;
+    end_offload(&fd)?;
     Ok(fd)
+}
+
+/// From here on, frames are as they are on the wire.
+pub fn end_offload(fd: &OwnedFd) -> io::Result<()> {
+    set_offload(fd, 0)
 }
 
 /// Which of its work the kernel may leave to us.

@@ -90,6 +90,15 @@ impl Tap {
     }
 }
 
+/// The device outlives us, and whoever has it next may not know of offload.
+impl Drop for Tap {
+    fn drop(&mut self) {
+        if self.offloads() {
+            let _ = sys::end_offload(&self.fd);
+        }
+    }
+}
+
 /// Opens the device; whether with offload.
 fn attach(name: &str, offload: Option<bool>) -> io::Result<(OwnedFd, bool)> {
     if offload != Some(false) {

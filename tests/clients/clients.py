@@ -535,7 +535,7 @@ PROGRAMS = {
     "ncftpget": ("ncftpls", "ncftpget", "ncftpput"), "aioftp": (AIOFTP,),
     "basic-ftp": ("node", BASIC_FTP), "suppaftp": (SUPPAFTP,), "nmap": ("nmap",),
     "ping": ("ping",), "nc": ("nc",), "attack": ("tcpdump", "ethtool"), "seeing": ("ss",),
-    "start": ("setpriv",),
+    "start": ("setpriv", "ethtool"),
 }
 
 # How each tells its version: the first thing in its answer that looks like one.

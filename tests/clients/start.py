@@ -207,6 +207,17 @@ def has_hardware(lab):
         check("02:11:22:33:44:55" in neighbors, neighbors)
 
 
+def leaves_no_offload(lab):
+    """Who opens the device next may not know of it, and would get frames that make no sense."""
+    def offloads():
+        return "tx-checksumming: on" in run("ethtool", "-k", "tap0")
+    with serving(lab, lab.binary, "--offload", "on") as server:
+        check(offloads(), "there is no offload")
+        server.terminate()
+        server.wait(10)
+        check(not offloads(), "it is still there")
+
+
 AS_ON_A_WIRE = ["--offload", "off"]
 
 
@@ -287,6 +298,7 @@ CASES = [
     ("none", "start", "device", "no such TAP", refuses(1, "--tap", "tap9")),
     ("none", "start", "device", "not a TAP", refuses(1, "--tap", "lo")),
     ("plain", "start", "device", "busy TAP", refuses(1)),
+    ("none", "start", "device", "as it was before", leaves_no_offload),
     ("none", "start", "device", "no permission on /dev/net/tun",
      on_tap_of("nobody", 0o600, refused_unprivileged)),
     ("none", "start", "device", "TAP of another user", on_tap_of("root", 0o666, refused_unprivileged)),
