@@ -8,6 +8,8 @@ address=192.168.69.100/24
 address6=
 user=
 mtu=1500
+# Frames that wait for the server: those of 10,000 clients who come at once.
+queue=10000
 delete=no
 
 usage() {
@@ -125,6 +127,14 @@ set_mtu() {
     say "set the MTU of $tap to $mtu"
 }
 
+set_queue() {
+    case $(details) in
+        *" qlen $queue"*) return ;;
+    esac
+    ip link set dev "$tap" txqueuelen "$queue" || fail "cannot set the queue of $tap to $queue"
+    say "set the queue of $tap to $queue frames"
+}
+
 # add_address FAMILY ADDRESS [nodad]
 add_address() {
     family=$1
@@ -188,6 +198,7 @@ fi
 make_device
 quieten_ipv6
 set_mtu
+set_queue
 add_address -4 "$address"
 [ -z "$address6" ] || add_address -6 "$address6" nodad
 bring_up

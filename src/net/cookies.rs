@@ -3,7 +3,9 @@
 //! The sequence number of the answer is made of the request and of our secret, and nothing is kept
 //! of either. Whoever acknowledges it has received it: he did not make his address up, and gets a
 //! slot then. So a flood of requests from made-up addresses takes nothing away from those who mean
-//! theirs. What the options of the request said is lost: such a connection does without them.
+//! theirs. What the options of the request said is lost: such a connection does without them. And
+//! if the acknowledgment is lost, nobody asks for it again: the client has to speak first, or
+//! waits in vain. So cookies are for those who would get nothing else.
 
 use smoltcp::phy::{ChecksumCapabilities, TxToken};
 use smoltcp::wire::{

@@ -12,7 +12,7 @@ use super::frame::{self, Frame, Segment};
 use super::index::Tuple;
 use super::secret::interface_seed;
 use super::slots::{Kind, Role, is_synchronized};
-use super::{Binding, FRAMES_A_TURN, HALF_OPEN_MAX, HANDSHAKE, Net, instant};
+use super::{Binding, FRAMES_A_TURN, HANDSHAKE, Net, instant};
 use crate::time::{Duration, Instant};
 
 /// The time between two challenges on one connection (RFC 5961 section 7).
@@ -185,9 +185,10 @@ impl Net<'_> {
         service.filter(|_| self.accepting)
     }
 
-    /// A free slot for a connection to a service, unless too many are half-open.
+    /// A free slot for a connection to a service, unless half of them are half-open: one that has
+    /// a slot is answered again if the answer is lost, and one that has none is not.
     fn take_for_request(&mut self) -> Option<u16> {
-        let half_open_max = HALF_OPEN_MAX.min(self.control / 2).max(1);
+        let half_open_max = (self.control / 2).max(1);
         if self.half_open.len() < half_open_max { self.take(Kind::Control) } else { None }
     }
 

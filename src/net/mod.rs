@@ -86,9 +86,6 @@ pub use timers::Timer;
 
 /// Frames that one turn receives at most.
 const FRAMES_A_TURN: usize = 64;
-/// Half-open connections to services at most: as many as 10,000 clients a second leave open who
-/// are 100 ms away. Requests beyond them are answered with cookies.
-const HALF_OPEN_MAX: usize = 1024;
 /// How long a handshake may take: time for four retransmissions, which a bad path needs. How many
 /// there may be at once is limited by their number.
 const HANDSHAKE: Duration = Duration::from_secs(20);
