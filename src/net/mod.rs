@@ -257,6 +257,9 @@ impl<'a> Net<'a> {
             }
         }
         self.emission = Some(Instant::ZERO);
+        while let Some(slot) = self.half_open.pop(self.slots) {
+            self.release(slot);
+        }
         for slot in 0..self.slots.len() as u16 {
             self.mark(slot);
         }

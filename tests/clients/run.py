@@ -69,12 +69,13 @@ def all_cases():
     import attacks
     import disks
     import limits
+    import scale
     import scan
     import seeing
     import start
     import wire
     yield from client_cases()
-    for module in (wire, attacks, limits, disks, scan, seeing, start):
+    for module in (wire, attacks, limits, disks, scale, scan, seeing, start):
         for row in module.CASES:
             yield Case(*row)
 

@@ -6,7 +6,7 @@ from clients import CLIENTS, VERBS, version
 from lab import REPO
 
 # Cases of ours and no client's.
-OURS = ("socket", "attack", "limits", "seeing", "start")
+OURS = ("socket", "attack", "limits", "scale", "seeing", "start")
 
 # What a client was asked to do, in words.
 WORDS = {

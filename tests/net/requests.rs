@@ -102,6 +102,17 @@ fn a_handshake_that_is_not_completed_ends() {
 }
 
 #[test]
+fn a_server_that_stops_does_not_wait_for_handshakes() {
+    let mut w = world(Shape::SMALL);
+    let mut peer = Peer::new(60_001, ECHO);
+    peer.request(&mut w);
+    assert!(!w.server.net.is_idle());
+    w.server.shutdown(w.now);
+    assert!(w.server.net.is_idle());
+    assert_eq!(peer.exchange(&mut w, &[peer.ack()])[0].flags(), "RST");
+}
+
+#[test]
 fn ten_thousand_spoofed_syns_stop_nobody() {
     for shape in [Shape::SMALL, Shape { control: 600, ..Shape::SMALL }] {
         let mut w = world(shape);
