@@ -263,13 +263,15 @@ fn is_of_use(address: IpAddress) -> bool {
 fn memory() -> Memory<'static> {
     Memory {
         control: 1,
+        bulk: 0,
         slots: Box::leak(Box::new([Slot::default()])),
         // One more for DHCP.
         sockets: Box::leak(Box::new([Default::default(), Default::default()])),
         timers: Box::leak(Box::new([Timer::NONE])),
         buckets: Box::leak(Box::new([Bucket::EMPTY; 2])),
         control_buffers: Buffers { receive: bytes(BUFFER), transmit: bytes(BUFFER) },
-        data_buffers: Buffers { receive: &mut [], transmit: &mut [] },
+        bulk_buffers: Buffers::default(),
+        data_buffers: Buffers::default(),
         message: bytes(BUFFER),
         outbox: Outbox::new(
             Box::leak(Box::default()),

@@ -67,11 +67,13 @@
 //!     let (mut data_in, mut data_out) = ([0; 2048], [0; 2048]);
 //!     let memory = Memory {
 //!         control: 2,
+//!         bulk: 0,
 //!         slots: &mut slots,
 //!         sockets: &mut sockets,
 //!         timers: &mut timers,
 //!         buckets: &mut buckets,
 //!         control_buffers: Buffers { receive: &mut control_in, transmit: &mut control_out },
+//!         bulk_buffers: Buffers::default(),
 //!         data_buffers: Buffers { receive: &mut data_in, transmit: &mut data_out },
 //!         message: &mut [], // no service over UDP
 //!         outbox: Outbox::default(),

@@ -54,11 +54,11 @@ fn serve(
     let services = &options.services;
     server.run(&mut [
         services.tcp(FTP, &mut server.ftp(storage)?),
-        services.tcp(ECHO, &mut server.simple(Echo)),
+        services.tcp(ECHO, &mut server.simple(Echo)).bulk(),
         services.udp(ECHO, &mut Echo),
-        services.tcp(DISCARD, &mut server.simple(Discard)),
+        services.tcp(DISCARD, &mut server.simple(Discard)).bulk(),
         services.udp(DISCARD, &mut Discard),
-        services.tcp(DAYTIME, &mut server.simple(daytime)),
+        services.tcp(DAYTIME, &mut server.simple(daytime)).bulk(),
         services.udp(DAYTIME, &mut daytime),
         Binding::udp("mdns", options.mdns_port(), &mut server.mdns()?),
     ])

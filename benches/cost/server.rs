@@ -144,6 +144,7 @@ fn memory(sessions: usize) -> Memory<'static> {
     let bytes = |count| lend(count, || 0u8);
     Memory {
         control,
+        bulk: 0,
         slots: lend(slots, Slot::default),
         sockets: lend(slots, Default::default),
         timers: lend(slots, || Timer::NONE),
@@ -152,6 +153,7 @@ fn memory(sessions: usize) -> Memory<'static> {
             receive: bytes(control * 2048),
             transmit: bytes(control * 2048),
         },
+        bulk_buffers: Buffers::default(),
         data_buffers: Buffers {
             receive: bytes(data * 256 * 1024),
             transmit: bytes(data * 512 * 1024),

@@ -15,6 +15,9 @@ const CONTROL_RECEIVE: usize = 512;
 /// Bytes of its transmit buffer: the longest reply, and others that wait to be acknowledged.
 const CONTROL_TRANSMIT: usize = 1536;
 
+/// Bytes of each buffer of a connection to echo and the like.
+const BULK_BUFFER: usize = 256 * 1024;
+
 /// Bytes of the longest message over UDP: what a frame of the largest MTU holds.
 const MESSAGE: usize = 64 * 1024;
 
@@ -31,20 +34,29 @@ fn bytes(count: usize) -> Result<&'static mut [u8], String> {
     Ok(vec![0; count].leak())
 }
 
-/// Memory for `control` connections to services and `data` data connections, each of which has
-/// `data_buffer` bytes for what it receives, and as many for what it sends.
-pub fn network(control: usize, data: usize, data_buffer: usize) -> Result<Memory<'static>, String> {
-    let slots = control + data;
+/// Memory for `control` connections to services, `bulk` to those with larger buffers, and `data`
+/// data connections, each of which has `data_buffer` bytes for what it receives, and as many for
+/// what it sends.
+pub fn network(
+    (control, bulk, data): (usize, usize, usize),
+    data_buffer: usize,
+) -> Result<Memory<'static>, String> {
+    let slots = control + bulk + data;
     Ok(Memory {
         control,
+        bulk,
         slots: lend(slots, Slot::default),
         // One more for DHCP.
         sockets: lend(slots + 1, Default::default),
         timers: lend(slots, || Timer::NONE),
-        buckets: lend(2 * control + 4 * data, || Bucket::EMPTY),
+        buckets: lend(2 * slots + 2 * data, || Bucket::EMPTY),
         control_buffers: Buffers {
             receive: bytes(control * CONTROL_RECEIVE)?,
             transmit: bytes(control * CONTROL_TRANSMIT)?,
+        },
+        bulk_buffers: Buffers {
+            receive: bytes(bulk * BULK_BUFFER)?,
+            transmit: bytes(bulk * BULK_BUFFER)?,
         },
         data_buffers: Buffers {
             receive: bytes(data * data_buffer)?,

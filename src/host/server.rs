@@ -73,10 +73,9 @@ impl<'o> Server<'o> {
             passive_ports: options.passive_ports.0..=options.passive_ports.1,
             seed: random()?,
         };
-        let sessions =
-            usize::from(options.max_sessions) + SPARE_SESSIONS + SIMPLE_SERVICES * SIMPLE_SESSIONS;
-        let (transfers, buffer) = (options.max_transfers.into(), options.data_buffer);
-        let memory = memory::network(sessions, transfers, buffer)?;
+        let sessions = usize::from(options.max_sessions) + SPARE_SESSIONS;
+        let slots = (sessions, SIMPLE_SERVICES * SIMPLE_SESSIONS, options.max_transfers.into());
+        let memory = memory::network(slots, options.data_buffer)?;
         let net = Net::new(&config, memory, &mut device, clock.now())
             .map_err(|error| format!("the network cannot be set up: {error}"))?;
         // From here on sessions have it, and the process masks nothing besides.

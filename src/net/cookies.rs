@@ -30,7 +30,7 @@ const SYN_MAX: usize = 60;
 
 impl Net<'_> {
     /// Answers a request without a slot for it.
-    pub(super) fn hand_out_cookie(&mut self, arrival: Arrival<'_, impl TxToken>) {
+    pub(super) fn hand_out_cookie(&mut self, kind: Kind, arrival: Arrival<'_, impl TxToken>) {
         let Arrival { segment, frame, answer, now } = arrival;
         let Ok(frame) = EthernetFrame::new_checked(frame) else { return };
         let header = EthernetRepr {
@@ -40,7 +40,8 @@ impl Net<'_> {
         };
         let Tuple { local, remote } = segment.tuple;
         let cookie = self.secret.cookie(&segment.tuple, segment.sequence, period(now));
-        let room = self.slots.first().map_or(0, |slot| slot.socket().recv_capacity());
+        let first = if kind == Kind::Bulk { self.control - self.bulk } else { 0 };
+        let room = self.slots.get(first).map_or(0, |slot| slot.socket().recv_capacity());
         let reply = Packet::new(local, remote, |header_len| TcpRepr {
             seq_number: number(cookie),
             ack_number: Some(number(segment.sequence.wrapping_add(1))),
@@ -58,8 +59,9 @@ impl Net<'_> {
         let (segment, now) = (arrival.segment, arrival.now);
         let service = self.service_for(&segment.tuple, services);
         let service = service.filter(|_| self.is_redeemable(&segment, now));
-        let slot = service.and_then(|service| Some((self.take_any_control()?, service)));
-        let Some((at, service)) = slot else { return self.refuse(arrival) };
+        let Some(service) = service else { return self.refuse(arrival) };
+        let kind = self.kind_for(service, services);
+        let Some(at) = self.take_any(kind) else { return self.refuse(arrival) };
         self.replay(at, Role::HalfOpen { service }, &segment, now);
         self.feed(at, arrival);
     }
@@ -94,13 +96,13 @@ impl Net<'_> {
 
     /// A slot for somebody who means it: if none is free, that of the request that has waited for
     /// longest.
-    fn take_any_control(&mut self) -> Option<u16> {
-        if let Some(slot) = self.take(Kind::Control) {
+    fn take_any(&mut self, kind: Kind) -> Option<u16> {
+        if let Some(slot) = self.take(kind) {
             return Some(slot);
         }
-        let oldest = self.half_open.pop(self.slots)?;
+        let oldest = self.half_open.of(kind).pop(self.slots)?;
         self.release(oldest);
-        self.take(Kind::Control)
+        self.take(kind)
     }
 }
 

@@ -171,9 +171,10 @@ impl Net<'_> {
         let Some(service) = self.service_for(&tuple, services) else {
             return self.refuse(arrival);
         };
-        match self.take_for_request() {
+        let kind = self.kind_for(service, services);
+        match self.take_for_request(kind) {
             Some(slot) => self.begin(slot, Role::HalfOpen { service }, arrival),
-            None if self.half_open.len() > 0 => self.hand_out_cookie(arrival),
+            None if self.half_open.of(kind).len() > 0 => self.hand_out_cookie(kind, arrival),
             // Without a slot the request is dropped: the peer will try again.
             None => {}
         }
@@ -185,11 +186,20 @@ impl Net<'_> {
         service.filter(|_| self.accepting)
     }
 
+    /// What connections to a service need.
+    pub(super) fn kind_for(&self, service: usize, services: &[Binding<'_>]) -> Kind {
+        match services.get(service) {
+            Some(Binding { bulk: true, .. }) if self.bulk > 0 => Kind::Bulk,
+            _ => Kind::Control,
+        }
+    }
+
     /// A free slot for a connection to a service, unless half of them are half-open: one that has
     /// a slot is answered again if the answer is lost, and one that has none is not.
-    fn take_for_request(&mut self) -> Option<u16> {
-        let half_open_max = (self.control / 2).max(1);
-        if self.half_open.len() < half_open_max { self.take(Kind::Control) } else { None }
+    fn take_for_request(&mut self, kind: Kind) -> Option<u16> {
+        let slots = if kind == Kind::Bulk { self.bulk } else { self.control - self.bulk };
+        let is_open = self.half_open.of(kind).len() < (slots / 2).max(1);
+        if is_open { self.take(kind) } else { None }
     }
 
     /// A free slot, or else the one that ended first.
@@ -236,7 +246,8 @@ impl Net<'_> {
         // The socket is closed and the port is not zero: this cannot fail.
         let _ = slot.socket_mut().listen(tuple.local);
         if let Role::HalfOpen { .. } = role {
-            self.half_open.push(self.slots, at);
+            let kind = self.kind(at);
+            self.half_open.of(kind).push(self.slots, at);
         }
     }
 
@@ -299,7 +310,7 @@ impl Net<'_> {
         self.pending.remove(self.slots, at);
         let kind = self.kind(at);
         match self.slots[usize::from(at)].role {
-            Role::HalfOpen { .. } => self.half_open.remove(self.slots, at),
+            Role::HalfOpen { .. } => self.half_open.of(kind).remove(self.slots, at),
             _ => self.ended.of(kind).remove(self.slots, at),
         }
         self.slots[usize::from(at)].clear();

@@ -10,11 +10,15 @@ use super::timers::{Timer, Timers};
 
 /// The memory that [`Net`](super::Net) works in, lent by the caller: nothing is allocated later.
 ///
-/// The first `control` slots are for connections to services, of which there must be one, the
-/// others for data connections. There may be 65,534 slots at most.
+/// The first `control` slots are for connections to services, of which there must be one, the next
+/// `bulk` for those to services with larger buffers, the others for data connections. There may be
+/// 65,534 slots at most.
 pub struct Memory<'a> {
     /// How many of the slots are for connections to services.
     pub control: usize,
+    /// How many of them are for connections to services with larger buffers
+    /// ([`Binding::bulk`](super::Binding::bulk)); with none, those have slots like any other.
+    pub bulk: usize,
     /// One for each slot.
     pub slots: &'a mut [Slot<'a>],
     /// One for each slot, and one more with [`Address::Dhcp`](super::Address::Dhcp) or
@@ -27,6 +31,8 @@ pub struct Memory<'a> {
     pub buckets: &'a mut [Bucket],
     /// Receive and transmit buffers of the connections to services.
     pub control_buffers: Buffers<'a>,
+    /// Receive and transmit buffers of those with larger ones.
+    pub bulk_buffers: Buffers<'a>,
     /// Receive and transmit buffers of the data connections.
     pub data_buffers: Buffers<'a>,
     /// Where services over UDP write what they send: as many bytes as the longest message has.
@@ -41,6 +47,7 @@ pub struct Memory<'a> {
 /// What services write as a whole must fit the transmit buffer of a slot: for
 /// [`Ftp`](crate::ftp::Ftp), `Ftp::REPLY_MAX` bytes on the control connection, and on the data
 /// connection a line of a listing, 512 bytes and a path.
+#[derive(Default)]
 pub struct Buffers<'a> {
     /// Where received bytes wait. A share over 65,535 bytes makes use of window scaling.
     pub receive: &'a mut [u8],
@@ -61,9 +68,10 @@ pub(super) struct Furniture<'a> {
 
 /// Gives each slot its socket, and makes the rest of the memory what it is for.
 pub(super) fn furnish(memory: Memory<'_>) -> Result<Furniture<'_>, ConfigError> {
-    let Memory { control, slots, sockets, timers, buckets, message, outbox, .. } = memory;
+    let Memory { control, bulk, slots, sockets, timers, buckets, message, outbox, .. } = memory;
     let enough = (1..usize::from(u16::MAX)).contains(&slots.len())
-        && (1..=slots.len()).contains(&control)
+        && control > 0
+        && slots.len().checked_sub(control).is_some_and(|others| others >= bulk)
         && sockets.len() >= slots.len()
         && timers.len() >= slots.len()
         && buckets.len() >= 2 * slots.len();
@@ -71,8 +79,10 @@ pub(super) fn furnish(memory: Memory<'_>) -> Result<Furniture<'_>, ConfigError> 
         return Err(ConfigError::Memory);
     }
     let mut sockets = sockets.iter_mut();
-    let (control_slots, data_slots) = slots.split_at_mut(control);
+    let (control_slots, others) = slots.split_at_mut(control);
+    let (bulk_slots, data_slots) = others.split_at_mut(bulk);
     equip(control_slots, &mut sockets, memory.control_buffers)?;
+    equip(bulk_slots, &mut sockets, memory.bulk_buffers)?;
     equip(data_slots, &mut sockets, memory.data_buffers)?;
     let (index, timers, spare) = (Index::new(buckets), Timers::new(timers), sockets.next());
     Ok(Furniture { slots, index, timers, message, outbox, spare })

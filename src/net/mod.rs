@@ -69,7 +69,7 @@ use addressing::Addressing;
 use index::Index;
 use memory::{Furniture, furnish};
 use secret::Secret;
-use slots::{Kind, Pending, Pool, Pools, Ready, Role};
+use slots::{Kind, Pending, Pools, Ready, Role};
 use table::service_at;
 use timers::Timers;
 
@@ -124,8 +124,10 @@ pub struct Net<'a> {
     secret: Secret,
     passive_ports: RangeInclusive<u16>,
     slots: &'a mut [Slot<'a>],
-    /// How many of the slots are for connections to services.
+    /// How many of the slots are for connections to services: all but those for data connections.
     control: usize,
+    /// How many of these, the last ones, have the larger buffers.
+    bulk: usize,
     index: Index<'a>,
     timers: Timers<'a>,
     ready: Ready,
@@ -134,7 +136,7 @@ pub struct Net<'a> {
     /// Slots whose connection has ended but for the peer's last word: they may be had if no
     /// free one is left.
     ended: Pools,
-    half_open: Pool,
+    half_open: Pools,
     /// When the last cookie has lost its worth that was handed out.
     cookies_until: Instant,
     /// Slots that wait to learn the hardware address of a neighbor.
@@ -173,7 +175,7 @@ impl<'a> Net<'a> {
         let mut secret = Secret::new(config.seed);
         smoltcp_config.random_seed = secret.draw();
         let mut iface = Interface::new(smoltcp_config, device, instant(now));
-        let control = memory.control;
+        let (control, bulk) = (memory.control + memory.bulk, memory.bulk);
         let capabilities = device.capabilities();
         let Furniture { slots, index, timers, message, outbox, spare } = furnish(memory)?;
         let addressing =
@@ -188,13 +190,14 @@ impl<'a> Net<'a> {
             passive_ports: config.passive_ports.clone(),
             slots,
             control,
+            bulk,
             index,
             timers,
             ready: Ready::new(),
             pending: Pending::new(),
             free: Pools::new(),
             ended: Pools::new(),
-            half_open: Pool::new(),
+            half_open: Pools::new(),
             cookies_until: Instant::ZERO,
             neighborless: heapless::Vec::new(),
             questions: Budget::new(QUESTIONS_A_SECOND, QUESTIONS_AT_ONCE),
@@ -257,8 +260,10 @@ impl<'a> Net<'a> {
             }
         }
         self.emission = Some(Instant::ZERO);
-        while let Some(slot) = self.half_open.pop(self.slots) {
-            self.release(slot);
+        for kind in [Kind::Control, Kind::Bulk] {
+            while let Some(slot) = self.half_open.of(kind).pop(self.slots) {
+                self.release(slot);
+            }
         }
         for slot in 0..self.slots.len() as u16 {
             self.mark(slot);
@@ -298,7 +303,7 @@ impl<'a> Net<'a> {
     /// How many slots are free: for connections to services, and for data connections. Those
     /// in TIME-WAIT are not counted, although they can be had.
     pub fn free_slots(&self) -> (usize, usize) {
-        (self.free.control.len(), self.free.data.len())
+        (self.free.control.len() + self.free.bulk.len(), self.free.data.len())
     }
 
     /// Sees to our addresses: what is left of connections from one that has gone ends with it.
@@ -363,7 +368,11 @@ impl<'a> Net<'a> {
     }
 
     fn kind(&self, slot: u16) -> Kind {
-        if usize::from(slot) < self.control { Kind::Control } else { Kind::Data }
+        match usize::from(slot) {
+            slot if slot >= self.control => Kind::Data,
+            slot if slot >= self.control - self.bulk => Kind::Bulk,
+            _ => Kind::Control,
+        }
     }
 }
 

@@ -257,6 +257,8 @@ pub(super) type Pool = List<2>;
 pub(super) enum Kind {
     /// Connections to services.
     Control,
+    /// Those to services that move a lot over them.
+    Bulk,
     /// Data connections.
     Data,
 }
@@ -265,17 +267,19 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Pools {
     pub control: Pool,
+    pub bulk: Pool,
     pub data: Pool,
 }
 
 impl Pools {
     pub const fn new() -> Self {
-        Self { control: Pool::new(), data: Pool::new() }
+        Self { control: Pool::new(), bulk: Pool::new(), data: Pool::new() }
     }
 
     pub fn of(&mut self, kind: Kind) -> &mut Pool {
         match kind {
             Kind::Control => &mut self.control,
+            Kind::Bulk => &mut self.bulk,
             Kind::Data => &mut self.data,
         }
     }

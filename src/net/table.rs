@@ -16,6 +16,9 @@ pub struct Binding<'s> {
     pub port: u16,
     /// The service.
     pub protocol: Protocol<'s>,
+    /// Whether its connections get the larger buffers, of
+    /// [`Memory::bulk_buffers`](super::Memory::bulk_buffers).
+    pub bulk: bool,
 }
 
 /// A service, and what it runs over.
@@ -29,17 +32,22 @@ pub enum Protocol<'s> {
 impl<'s> Binding<'s> {
     /// A service over TCP, at all of our addresses.
     pub fn tcp(name: &'static str, port: u16, service: &'s mut dyn Service) -> Self {
-        Self { name, addresses: &[], port, protocol: Protocol::Tcp(service) }
+        Self { name, addresses: &[], port, protocol: Protocol::Tcp(service), bulk: false }
     }
 
     /// A service over UDP, at all of our addresses.
     pub fn udp(name: &'static str, port: u16, service: &'s mut dyn DatagramService) -> Self {
-        Self { name, addresses: &[], port, protocol: Protocol::Udp(service) }
+        Self { name, addresses: &[], port, protocol: Protocol::Udp(service), bulk: false }
     }
 
     /// The same, at some of our addresses only.
     pub fn at(self, addresses: &'s [IpAddr]) -> Self {
         Self { addresses, ..self }
+    }
+
+    /// The same, with larger buffers for its connections.
+    pub fn bulk(self) -> Self {
+        Self { bulk: true, ..self }
     }
 
     /// Whether a connection to this endpoint is for this service.

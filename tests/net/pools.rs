@@ -4,7 +4,7 @@ use smoltcp::socket::tcp::State;
 
 use crate::client::{Client, Mode};
 use crate::raw::{self, Peer};
-use crate::sim::{ECHO, MS, S, SERVER_V4, Shape, World, pattern};
+use crate::sim::{DISCARD, ECHO, FTP, MS, S, SERVER_V4, Shape, World, pattern};
 
 #[test]
 fn a_half_open_connection_gives_way_when_no_slot_is_free() {
@@ -18,6 +18,35 @@ fn a_half_open_connection_gives_way_when_no_slot_is_free() {
     let mut late = Peer::new(60_011, ECHO);
     assert_eq!(late.connect(&mut w), []);
     assert_eq!(late.say(&mut w, b"hello")[0].payload, b"hello");
+    w.finish();
+}
+
+#[test]
+fn a_service_with_larger_buffers_has_slots_of_its_own() {
+    let mut w = World::new(Shape { control: 2, bulk: 2, ..Shape::SMALL });
+    raw::introduce(&mut w);
+    let mut sessions = [Peer::new(60_001, FTP), Peer::new(60_002, FTP)];
+    for peer in &mut sessions {
+        assert_eq!(peer.request(&mut w).window, 512);
+        peer.exchange(&mut w, &[peer.ack()]);
+    }
+    let mut sinks: Vec<Peer> = (0..3).map(|n| Peer::new(60_011 + n, DISCARD)).collect();
+    // The second one gets a cookie: half of them may be half-open.
+    for peer in &mut sinks[..2] {
+        assert_eq!(peer.request(&mut w).window, 4096);
+    }
+    for peer in &mut sinks[..2] {
+        peer.exchange(&mut w, &[peer.ack()]);
+        peer.say(&mut w, &[b'x'; 1000]);
+        peer.say(&mut w, &[b'x'; 1000]);
+    }
+    assert_eq!(w.server.net.free_slots().0, 0);
+    assert_eq!(sinks[2].exchange(&mut w, &[sinks[2].syn()]), []);
+    sinks[0].exchange(&mut w, &[sinks[0].rst()]);
+    // That slot is no session's.
+    let late = Peer::new(60_003, FTP);
+    assert_eq!(late.exchange(&mut w, &[late.syn()]), []);
+    sinks[2].connect(&mut w);
     w.finish();
 }
 

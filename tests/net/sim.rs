@@ -115,6 +115,8 @@ impl Faults {
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub control: usize,
+    /// Connections to discard, of 4096 bytes in each buffer.
+    pub bulk: usize,
     pub data: usize,
     pub control_receive: usize,
     pub control_transmit: usize,
@@ -137,6 +139,7 @@ impl Shape {
     /// As on a microcontroller.
     pub const SMALL: Self = Self {
         control: 4,
+        bulk: 0,
         data: 2,
         control_receive: 512,
         control_transmit: 1024,
@@ -297,7 +300,7 @@ impl Services {
         [
             Binding::tcp("ftp", FTP, &mut self.ftp),
             Binding::tcp("echo", ECHO, &mut self.echo),
-            Binding::tcp("discard", DISCARD, &mut self.discard),
+            Binding::tcp("discard", DISCARD, &mut self.discard).bulk(),
             Binding::tcp("daytime", DAYTIME, &mut self.daytime),
             Binding::udp("echo", ECHO, &mut self.echo_udp),
             Binding::udp("discard", DISCARD, &mut self.discard_udp),
@@ -480,10 +483,11 @@ pub fn lend<T>(count: usize, value: impl FnMut() -> T) -> &'static mut [T] {
 }
 
 pub fn memory(shape: &Shape) -> Memory<'static> {
-    let slots = shape.control + shape.data;
+    let slots = shape.control + shape.bulk + shape.data;
     let bytes = |count| lend(count, || 0u8);
     Memory {
         control: shape.control,
+        bulk: shape.bulk,
         slots: lend(slots, Slot::default),
         // One more for DHCP.
         sockets: lend(slots + 1, Default::default),
@@ -492,6 +496,10 @@ pub fn memory(shape: &Shape) -> Memory<'static> {
         control_buffers: Buffers {
             receive: bytes(shape.control * shape.control_receive),
             transmit: bytes(shape.control * shape.control_transmit),
+        },
+        bulk_buffers: Buffers {
+            receive: bytes(shape.bulk * 4096),
+            transmit: bytes(shape.bulk * 4096),
         },
         data_buffers: Buffers {
             receive: bytes(shape.data * shape.data_receive),
@@ -748,7 +756,7 @@ impl World {
         self.server.turn(now);
         let frames = std::mem::take(&mut self.server.port.outbox);
         let count = std::mem::take(&mut self.server.port.taken);
-        let slots = self.shape.control + self.shape.data;
+        let slots = self.shape.control + self.shape.bulk + self.shape.data;
         assert!(count <= FRAMES_A_TURN * (1 + slots), "{count} in one turn");
         for frame in frames {
             self.route(&frame);
@@ -832,8 +840,8 @@ impl World {
         self.hosts.clear();
         self.flights.clear();
         self.run(5 * IDLE);
-        let Shape { control, data, .. } = self.shape;
-        assert_eq!(self.server.net.free_slots(), (control, data), "slots are lost");
+        let Shape { control, bulk, data, .. } = self.shape;
+        assert_eq!(self.server.net.free_slots(), (control + bulk, data), "slots are lost");
         assert!(self.server.net.is_idle());
         assert_eq!(self.server.due, None, "an idle server wakes up");
         assert!(self.server.port.outbox.is_empty());
