@@ -162,6 +162,8 @@ pub struct Ftp<'a, S: Storage, A, const N: usize> {
     sessions: &'a mut [Session<'a, S::Job, N>],
     /// The first session of the list of free ones.
     free: Option<SessionId>,
+    /// The first of the counts of sessions that no address has (`peers`).
+    free_count: Option<SessionId>,
     desks: Desks<'a, S::Job, N>,
     /// What sessions in MODE Z compress with.
     codecs: &'a mut [Codec],
@@ -205,13 +207,13 @@ impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
     ) -> Self {
         let mut free = None;
         for (id, session) in sessions.iter_mut().enumerate().rev() {
-            session.next = free;
+            (session.next, session.count.next) = (free, free);
             free = Some(id);
         }
         let desks = Desks::new(desks);
         let budget = config.total_rate.map(rate::budget);
         let server = Server { storage, config, open: 0, budget, hashing: 0, stops_at: None };
-        Self { server, accounts, sessions, free, desks, codecs: &mut [] }
+        Self { server, accounts, sessions, free, free_count: free, desks, codecs: &mut [] }
     }
 
     /// With MODE Z (draft-preston-ftpext-deflate) for as many sessions at once as there are
@@ -235,8 +237,11 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
         self.free = session.next.take();
         session.open(peer, self.server.config.idle_timeout, now);
         self.server.open += 1;
-        desk.work = if self.enrol(id, peer) { Work::Greet } else { Work::Crowded };
-        self.sessions.get_mut(id)?.desk = Some(desk);
+        let is_counted = self.enrol(peer);
+        desk.work = if is_counted { Work::Greet } else { Work::Crowded };
+        let session = self.sessions.get_mut(id)?;
+        session.is_counted = is_counted;
+        session.desk = Some(desk);
         Some(id)
     }
 
@@ -259,8 +264,11 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
     }
 
     fn close(&mut self, id: SessionId) {
-        let Some(peer) = self.sessions.get(id).map(|session| session.peer) else { return };
-        self.strike(id, peer);
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        if core::mem::take(&mut session.is_counted) {
+            let peer = session.peer;
+            self.strike(peer);
+        }
         let Some(session) = self.sessions.get_mut(id) else { return };
         if let Some(desk) = session.desk.take() {
             session.leave(desk, &mut self.server);

@@ -1,8 +1,8 @@
 //! How many sessions an address has, for the limit to it.
 //!
-//! Sessions are chained by a hash of their client's address, and the heads of the chains lie in
-//! the sessions too, one in each: as many chains as sessions, and no memory besides. No chain
-//! has more sessions of an address than the limit, so that each step here is short.
+//! Addresses that have sessions are chained by a hash. The counts lie in the sessions, one in
+//! each, whoever's it is, and so do the heads of the chains: there are never more addresses than
+//! sessions, and no memory is needed besides.
 
 use core::hash::Hasher;
 use core::net::{IpAddr, SocketAddr};
@@ -10,51 +10,97 @@ use core::net::{IpAddr, SocketAddr};
 use siphasher::sip::SipHasher13;
 
 use super::Ftp;
-use super::session::Session;
 use crate::service::SessionId;
 use crate::storage::Storage;
 
-impl<'a, S: Storage, A, const N: usize> Ftp<'a, S, A, N> {
+/// An address and the sessions that it has, or room for one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    network: u64,
+    sessions: usize,
+    /// The next count: of the same chain, or of those that are free.
+    pub(super) next: Option<SessionId>,
+}
+
+impl<S: Storage, A, const N: usize> Ftp<'_, S, A, N> {
     /// Counts a session toward its address; `false`, if that has as many as it may have.
-    pub(super) fn enrol(&mut self, id: SessionId, peer: SocketAddr) -> bool {
+    pub(super) fn enrol(&mut self, peer: SocketAddr) -> bool {
         let Some(max) = self.server.config.max_per_address else { return true };
-        let bucket = self.bucket(peer);
-        let same = |session: &Session<'a, S::Job, N>| network(session.peer) == network(peer);
-        if self.chain(bucket).filter(|&(_, session)| same(session)).count() >= max {
-            return false;
-        }
-        let first = self.sessions.get_mut(bucket).and_then(|head| head.first.replace(id));
-        self.set_next(Some(id), bucket, first);
-        true
+        let count = if max > 0 { self.count_of(peer) } else { None };
+        let Some(count) = count else { return false };
+        let may = count.sessions < max;
+        count.sessions += usize::from(may);
+        may
     }
 
-    /// Forgets a session that was counted, if it was.
-    pub(super) fn strike(&mut self, id: SessionId, peer: SocketAddr) {
+    /// Forgets a session that was counted.
+    pub(super) fn strike(&mut self, peer: SocketAddr) {
         if self.server.config.max_per_address.is_none() {
             return;
         }
-        let bucket = self.bucket(peer);
-        let Some((_, session)) = self.chain(bucket).find(|&(at, _)| at == id) else { return };
-        let next = session.next;
-        let before = self.chain(bucket).map(|(at, _)| at).take_while(|&at| at != id).last();
-        self.set_next(before, bucket, next);
+        let (bucket, network) = (self.bucket(peer), network(peer));
+        let mut before = None;
+        while let Some(at) = self.behind(before, bucket)
+            && let Some(session) = self.sessions.get_mut(at)
+        {
+            let count = &mut session.count;
+            if count.network != network {
+                before = Some(at);
+                continue;
+            }
+            count.sessions = count.sessions.saturating_sub(1);
+            if count.sessions == 0 {
+                let next = core::mem::replace(&mut count.next, self.free_count.replace(at));
+                self.set_behind(before, bucket, next);
+            }
+            return;
+        }
     }
 
-    /// The sessions of a chain, from its head on.
-    fn chain(&self, bucket: usize) -> impl Iterator<Item = (SessionId, &Session<'a, S::Job, N>)> {
-        let mut next = self.sessions.get(bucket).and_then(|head| head.first);
-        core::iter::from_fn(move || {
-            let id = next?;
-            let session = self.sessions.get(id)?;
-            next = session.next;
-            Some((id, session))
-        })
+    /// The count of an address; a new one, if it has no sessions yet.
+    fn count_of(&mut self, peer: SocketAddr) -> Option<&mut Count> {
+        let (bucket, network) = (self.bucket(peer), network(peer));
+        let first = self.behind(None, bucket);
+        let mut place = first;
+        while let Some(at) = place
+            && let Some(session) = self.sessions.get(at)
+            && session.count.network != network
+        {
+            place = session.count.next;
+        }
+        let at = match place {
+            Some(at) => at,
+            None => self.begin_count(network, bucket, first)?,
+        };
+        self.sessions.get_mut(at).map(|session| &mut session.count)
+    }
+
+    /// Takes a count for an address that has none, to the head of its chain.
+    fn begin_count(
+        &mut self,
+        network: u64,
+        bucket: usize,
+        next: Option<SessionId>,
+    ) -> Option<SessionId> {
+        let at = self.free_count?;
+        let count = &mut self.sessions.get_mut(at)?.count;
+        self.free_count = count.next;
+        *count = Count { network, sessions: 0, next };
+        self.set_behind(None, bucket, Some(at));
+        Some(at)
     }
 
     /// What comes behind `before` in a chain, or at its head.
-    fn set_next(&mut self, before: Option<SessionId>, bucket: usize, next: Option<SessionId>) {
+    fn behind(&self, before: Option<SessionId>, bucket: usize) -> Option<SessionId> {
+        match before {
+            Some(before) => self.sessions.get(before)?.count.next,
+            None => self.sessions.get(bucket)?.first,
+        }
+    }
+
+    fn set_behind(&mut self, before: Option<SessionId>, bucket: usize, next: Option<SessionId>) {
         if let Some(session) = before.and_then(|before| self.sessions.get_mut(before)) {
-            session.next = next;
+            session.count.next = next;
         } else if let Some(head) = self.sessions.get_mut(bucket) {
             head.first = next;
         }

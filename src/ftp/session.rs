@@ -15,6 +15,7 @@ use super::facts::Facts;
 use super::hash::Algorithm;
 use super::line::Received;
 use super::path::PathBuf;
+use super::peers::Count;
 use super::range::Range;
 use super::reply::Reply;
 use crate::auth::{AccountId, Authenticator, Rights};
@@ -42,10 +43,14 @@ const NONSENSE_MAX: u8 = 5;
 /// What there is of a control connection as long as it is there, to be placed where the caller
 /// likes. What a session needs besides while it is at work is at its [`Desk`].
 pub struct Session<'a, J, const N: usize> {
-    /// The next session: of those that are free, or of those in the same chain (`peers`).
+    /// The next session of those that are free.
     pub(super) next: Option<SessionId>,
-    /// The first session of the chain whose head is kept here, whoever's this session is.
+    /// The first count of the chain whose head is kept here, whoever's this session is (`peers`).
     pub(super) first: Option<SessionId>,
+    /// The sessions of an address, whosever.
+    pub(super) count: Count,
+    /// Whether this one is counted toward its address.
+    pub(super) is_counted: bool,
     /// Where it works.
     pub(super) desk: Option<&'a mut Desk<'a, J, N>>,
     pub(super) peer: SocketAddr,
@@ -147,6 +152,8 @@ impl<J, const N: usize> Default for Session<'_, J, N> {
         Self {
             next: None,
             first: None,
+            count: Count::default(),
+            is_counted: false,
             desk: None,
             peer: NOBODY,
             user: Vec::new(),
@@ -174,8 +181,8 @@ impl<J, const N: usize> Default for Session<'_, J, N> {
 
 impl<J, const N: usize> Session<'_, J, N> {
     pub(super) fn open(&mut self, peer: SocketAddr, idle_timeout: Duration, now: Instant) {
-        let first = self.first;
-        *self = Self { first, peer, idle_timeout, active: now, ..Self::default() };
+        let (first, count) = (self.first, self.count);
+        *self = Self { first, count, peer, idle_timeout, active: now, ..Self::default() };
     }
 
     /// Throws away what is on its desk.

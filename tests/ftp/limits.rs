@@ -78,6 +78,33 @@ fn every_address_is_counted_by_itself() {
 }
 
 #[test]
+fn addresses_come_and_go_in_any_order() {
+    let config =
+        Config { max_sessions: 24, max_per_address: Some(3), start: DATE, ..Config::default() };
+    with_net(Setup { config, sessions: 25, ..Setup::default() }, |net| {
+        let (mut open, mut random) = (Vec::new(), 1u32);
+        for _ in 0..2000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let pick = (random >> 16) as usize;
+            if open.len() == 24 || pick % 5 < 2 && !open.is_empty() {
+                let (at, _) = open.swap_remove(pick % open.len());
+                assert_eq!(net.say(at, "QUIT"), "221 Goodbye\r\n");
+                continue;
+            }
+            let address = pick / 5 % 30;
+            let has = open.iter().filter(|&&(_, other)| other == address).count();
+            let (at, greeting) = connect(net, &format!("10.0.0.{address}"));
+            if has < 3 {
+                assert_eq!(greeting, "220 tinyftp ready\r\n");
+                open.push((at, address));
+            } else {
+                assert_eq!(greeting, CROWDED);
+            }
+        }
+    });
+}
+
+#[test]
 fn an_account_has_so_many_sessions() {
     let mut setup = Setup { sessions: 8, ..Setup::default() };
     setup.accounts[0].max_sessions = 2;
