@@ -31,7 +31,7 @@
 //! | wide globs, backtracking (CVE-2010-2632) | `glob.txt`, `the_worst_pattern_takes_no_time`, `deep_and_wide` |
 //! | commands before TLS (CVE-2011-0411) | `auth_tls.txt`, `before_tls` |
 //! | endless or split line (CVE-2008-4247) | `a_line_without_end`, `the_longest_line`, `endless_line`, `split_line` |
-//! | connection exhaustion (CVE-2021-47865) | `one_session_too_many`, `no_session_to_refuse_with`, `ten_thousand_spoofed_syns_stop_nobody`, `dropped_connections` |
+//! | connection exhaustion (CVE-2021-47865) | `one_session_too_many`, `no_session_to_refuse_with`, `ten_thousand_spoofed_syns_stop_nobody`, `three_hundred_clients_that_are_far_away_connect_in_a_flood`, `storm`, `dropped_connections` |
 //! | symlink escape (CVE-2017-7418) | `a_link_swapped_during_the_call_does_not_lead_out`, `no_link_leads_out`, `traversal` |
 //! | cross-protocol (CVE-2021-3618) | `http_post.txt`, `nonsense.txt`, `http`, `other_protocols` |
 //! | REST overflow | `rest_arguments.txt`, `numbers`, `restart` |

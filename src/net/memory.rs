@@ -14,9 +14,9 @@ use super::timers::{Timer, Timers};
 /// `bulk` for those to services with larger buffers, the others for data connections. There may be
 /// 65,534 slots at most.
 pub struct Memory<'a> {
-    /// How many of the slots are for connections to services.
+    /// How many of the slots are for connections to services, but for those in `bulk`.
     pub control: usize,
-    /// How many of them are for connections to services with larger buffers
+    /// How many are for connections to services with larger buffers
     /// ([`Binding::bulk`](super::Binding::bulk)); with none, those have slots like any other.
     pub bulk: usize,
     /// One for each slot.
