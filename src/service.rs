@@ -105,8 +105,8 @@ pub enum ConnectError {
 pub enum Action {
     /// Nothing to do until one of its streams moves, or until the instant given.
     Wait(Option<Instant>),
-    /// Waits for something besides the network (storage, a password hash): poll next turn,
-    /// which comes within a millisecond.
+    /// Waits for something besides the network (storage, a password hash): poll when there is
+    /// news of that, or in a millisecond.
     Pending,
     /// Did its share of work and has more: poll again in the next turn, which is due at once.
     Yield,

@@ -206,14 +206,14 @@ impl<'o> Server<'o> {
 
     /// Waits for a frame, the workers or a signal, or until the next turn is due; says whether it
     /// is a signal.
-    fn wait(&self, waiter: &mut Waiter, due: Option<Instant>) -> Result<bool, String> {
+    fn wait(&mut self, waiter: &mut Waiter, due: Option<Instant>) -> Result<bool, String> {
         let [stops, hangups, questions] = self.signals.pipes();
         let (device, bell) = (self.device.get_ref().as_fd(), self.bell.as_fd());
         let sources = [device, bell, stops, hangups, questions];
         let ready = waiter.wait(sources, due).map_err(|error| format!("cannot wait: {error}"))?;
         let [_, rings, signals @ ..] = ready;
-        if rings {
-            self.bell.hear();
+        if rings && self.bell.hear() {
+            self.net.wake();
         }
         Ok(signals.contains(&true))
     }

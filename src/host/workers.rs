@@ -69,10 +69,10 @@ pub struct Workers<S: Blocking> {
 }
 
 /// An operation under way. Dropped, it is cancelled.
-pub struct Job<S: Blocking>(Box<Desk<S>>);
+pub struct Job<S: Blocking>(Box<Local<S>>);
 
 /// What the loop has of a job.
-struct Desk<S: Blocking> {
+struct Local<S: Blocking> {
     pool: Arc<Pool<S>>,
     kind: Kind,
     place: Place<S>,
@@ -142,7 +142,7 @@ impl<S: Blocking> Storage for Workers<S> {
         }
         let kind = Kind::of(&op);
         let task = Task::Start(Request::of(op, now), kind);
-        let desk = Desk {
+        let local = Local {
             pool: self.pool.clone(),
             kind,
             place: Place::Away(self.pool.send(task)),
@@ -153,33 +153,33 @@ impl<S: Blocking> Storage for Workers<S> {
             spare: Vec::new(),
             batch: Batch::default(),
         };
-        Ok(Job(Box::new(desk)))
+        Ok(Job(Box::new(local)))
     }
 
     fn poll_open(&mut self, job: &mut Job<S>) -> Poll<Result<Option<u64>, Error>> {
-        let desk = &mut *job.0;
-        desk.look();
-        match &desk.place {
+        let local = &mut *job.0;
+        local.look();
+        match &local.place {
             Place::Away(_) => Poll::Pending,
-            Place::Here(_) | Place::Ended(Ok(_)) => Poll::Ready(Ok(desk.opened)),
+            Place::Here(_) | Place::Ended(Ok(_)) => Poll::Ready(Ok(local.opened)),
             Place::Ended(Err(error)) => Poll::Ready(Err(*error)),
         }
     }
 
     fn poll_read(&mut self, job: &mut Job<S>, buf: &mut [u8]) -> Poll<Result<usize, Error>> {
-        let desk = &mut *job.0;
-        desk.look();
-        if desk.taken < desk.chunk.len() {
-            return Poll::Ready(Ok(desk.hand_out(buf)));
+        let local = &mut *job.0;
+        local.look();
+        if local.taken < local.chunk.len() {
+            return Poll::Ready(Ok(local.hand_out(buf)));
         }
-        match &mut desk.place {
+        match &mut local.place {
             Place::Away(_) => Poll::Pending,
             Place::Ended(result) => Poll::Ready(result.and(Err(Error::Io))),
-            Place::Here(_) if desk.is_at_end => Poll::Ready(Ok(0)),
+            Place::Here(_) if local.is_at_end => Poll::Ready(Ok(0)),
             Place::Here(inner) => match self.storage.read_at_once(inner, buf) {
                 Some(read) => Poll::Ready(read),
                 None => {
-                    desk.send(Task::Read);
+                    local.send(Task::Read);
                     Poll::Pending
                 }
             },
@@ -187,54 +187,54 @@ impl<S: Blocking> Storage for Workers<S> {
     }
 
     fn poll_write(&mut self, job: &mut Job<S>, buf: &[u8]) -> Poll<Result<usize, Error>> {
-        let desk = &mut *job.0;
-        desk.look();
-        if desk.chunk.is_empty()
-            && let Place::Here(inner) = &mut desk.place
+        let local = &mut *job.0;
+        local.look();
+        if local.chunk.is_empty()
+            && let Place::Here(inner) = &mut local.place
             && let Some(written) = self.storage.write_at_once(inner, buf)
         {
             return Poll::Ready(written);
         }
-        match desk.place {
+        match local.place {
             Place::Ended(Err(error)) => return Poll::Ready(Err(error)),
-            _ if desk.kind != Kind::Write => return Poll::Ready(Err(Error::Io)),
+            _ if local.kind != Kind::Write => return Poll::Ready(Err(Error::Io)),
             _ => {}
         }
-        desk.write_full_chunk();
-        let taken = desk.take_in(buf);
-        desk.write_full_chunk();
+        local.write_full_chunk();
+        let taken = local.take_in(buf);
+        local.write_full_chunk();
         if taken == 0 { Poll::Pending } else { Poll::Ready(Ok(taken)) }
     }
 
     fn poll_entry<'a>(&'a mut self, job: &'a mut Job<S>) -> Poll<Result<Option<Entry<'a>>, Error>> {
-        let desk = &mut *job.0;
-        desk.look();
-        if desk.batch.is_used_up() {
-            match &desk.place {
+        let local = &mut *job.0;
+        local.look();
+        if local.batch.is_used_up() {
+            match &local.place {
                 Place::Away(_) => return Poll::Pending,
                 Place::Ended(result) => return Poll::Ready(result.map(|_| None)),
-                Place::Here(_) if desk.batch.is_last() => return Poll::Ready(Ok(None)),
+                Place::Here(_) if local.batch.is_last() => return Poll::Ready(Ok(None)),
                 Place::Here(_) => {
-                    desk.send(|inner, _| Task::List(inner, Batch::with_room(batch::ENTRIES)));
+                    local.send(|inner, _| Task::List(inner, Batch::with_room(batch::ENTRIES)));
                     return Poll::Pending;
                 }
             }
         }
-        Poll::Ready(Ok(desk.batch.next()))
+        Poll::Ready(Ok(local.batch.next()))
     }
 
     fn poll_finish(&mut self, job: &mut Job<S>) -> Poll<Result<u64, Error>> {
-        let desk = &mut *job.0;
-        desk.look();
-        match &desk.place {
+        let local = &mut *job.0;
+        local.look();
+        match &local.place {
             Place::Away(_) => Poll::Pending,
             Place::Ended(result) => Poll::Ready(*result),
-            Place::Here(_) if desk.kind == Kind::Write => {
-                desk.send(|job, bytes| Task::Write { job, bytes, written: 0, finish: true });
+            Place::Here(_) if local.kind == Kind::Write => {
+                local.send(|job, bytes| Task::Write { job, bytes, written: 0, finish: true });
                 Poll::Pending
             }
             Place::Here(_) => {
-                desk.cancel();
+                local.cancel();
                 Poll::Ready(Ok(0))
             }
         }
@@ -245,7 +245,7 @@ impl<S: Blocking> Storage for Workers<S> {
     }
 }
 
-impl<S: Blocking> Desk<S> {
+impl<S: Blocking> Local<S> {
     /// Takes in what has come back, if it has.
     fn look(&mut self) {
         if let Place::Away(errand) = &self.place
@@ -311,7 +311,7 @@ impl<S: Blocking> Desk<S> {
     }
 }
 
-impl<S: Blocking> Drop for Desk<S> {
+impl<S: Blocking> Drop for Local<S> {
     fn drop(&mut self) {
         self.cancel();
     }

@@ -104,6 +104,8 @@ const UNSPECIFIED: IpAddress = IpAddress::Ipv6(core::net::Ipv6Addr::UNSPECIFIED)
 /// When something is looked at again that waits for more than the network, or that smoltcp
 /// calls due and that yet has sent nothing.
 const RETRY: Duration = Duration::from_millis(1);
+/// However many sessions wait for something besides the network, one is polled so often at most.
+const A_LOOK: Duration = Duration::from_micros(20);
 /// Questions for neighbors a second, besides smoltcp's one.
 const QUESTIONS_A_SECOND: u64 = 100;
 /// As many of them may be asked at once.
@@ -115,7 +117,7 @@ const NEIGHBOR_WAITERS: usize = 32;
 ///
 /// The owner calls [`poll`](Self::poll) in a loop, and between two calls waits until there is
 /// a frame, or the instant that the last call returned, or something happened that a service
-/// said it waits for ([`Action::Pending`](crate::service::Action::Pending)).
+/// said it waits for: then it calls [`wake`](Self::wake) first.
 pub struct Net<'a> {
     iface: Interface,
     addressing: Addressing<'a>,
@@ -233,9 +235,6 @@ impl<'a> Net<'a> {
         while let Some(slot) = self.timers.pop_due(now) {
             self.mark(slot);
         }
-        while let Some(slot) = self.pending.pop(self.slots) {
-            self.mark(slot);
-        }
         for _ in 0..self.ready.len() {
             if let Some(slot) = self.ready.pop(self.slots) {
                 self.serve(slot, device, services, now);
@@ -248,6 +247,15 @@ impl<'a> Net<'a> {
         let waiting = self.outbox.send(&mut self.iface, device, now);
         let dues = [self.timers.next(), self.emission, self.addressing.due(), waiting];
         dues.into_iter().flatten().min()
+    }
+
+    /// There is news for sessions that wait for something besides the network
+    /// ([`Action::Pending`](crate::service::Action::Pending)): they are polled in the next turn.
+    /// Where nobody says so, they are polled in a millisecond, or later if many wait.
+    pub fn wake(&mut self) {
+        while let Some(slot) = self.pending.pop(self.slots) {
+            self.mark(slot);
+        }
     }
 
     /// Stops accepting connections, and tells the services to end theirs until `until`.
@@ -356,6 +364,12 @@ impl<'a> Net<'a> {
             }
             _ => {}
         }
+    }
+
+    /// When a session is polled again that waits for something besides the network, and nobody
+    /// says that there is news.
+    fn retry_at(&self, now: Instant) -> Instant {
+        now + RETRY.max(A_LOOK * self.pending.len() as u32)
     }
 
     /// Puts a slot, or the owner of a data slot, on the list of those to be served.

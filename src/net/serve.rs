@@ -8,7 +8,7 @@ use smoltcp::time::Duration as SmoltcpDuration;
 use super::device::Outlet;
 use super::slots::{Role, Session, Slot};
 use super::stream::TcpStream;
-use super::{Binding, Net, RETRY, due_at, instant, service_at, socket_address};
+use super::{Binding, Net, due_at, instant, service_at, socket_address};
 use crate::connection::Listed;
 use crate::service::{Action, ConnectError, Data, Io};
 use crate::stream::Stream;
@@ -117,6 +117,7 @@ impl<'a> Net<'a> {
         now: Instant,
     ) -> bool {
         session.wait = None;
+        self.pending.remove(self.slots, at);
         let mut listed = None;
         for _ in 0..ACTIONS_A_TURN {
             match self.ask(at, session, listed.take(), services, now) {
@@ -125,10 +126,8 @@ impl<'a> Net<'a> {
                     return true;
                 }
                 Action::Pending => {
-                    // Next turn, and that within a moment, for those who cannot say when they
-                    // are done.
                     self.pending.push(self.slots, at);
-                    session.wait = Some(now + RETRY);
+                    session.wait = Some(self.retry_at(now));
                     return true;
                 }
                 Action::Yield => {

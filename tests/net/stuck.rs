@@ -67,6 +67,10 @@ fn hang(w: &mut World, hangs: bool) {
     w.server.services.ftp.storage().hangs = hangs;
 }
 
+fn polls(w: &mut World) -> u64 {
+    w.server.services.ftp.storage().polls
+}
+
 /// Time that `ROUNDS` of NOOP and of echo take on sessions that do not need the disk.
 fn ask_others(w: &mut World, host: usize) -> Micros {
     let mut client = Client::login(w, host);
@@ -96,11 +100,15 @@ fn a_storage_that_hangs_stops_nobody_else() {
     w.send(to, &up[..1000]);
     let during = ask_others(&mut w, host);
     assert!(during <= usual + 2 * MS, "{during} us, not {usual}");
-    // Whoever waits is looked at once a turn, or once a millisecond.
-    let polls = w.server.services.ftp.storage().polls;
-    let turns = w.server.turns;
-    assert!(polls <= 3 * turns, "{polls} polls in {turns} turns");
+    // Those who wait are polled once a millisecond, whatever happens meanwhile, or when woken.
+    let polls = polls(&mut w);
+    assert!(polls <= 3 * (during / MS + 20), "{polls} polls in {during} us");
     w.run(S);
+    w.server.net.wake();
+    w.server.due = Some(w.now);
+    let before = self::polls(&mut w);
+    w.settle();
+    assert_eq!(self::polls(&mut w), before + 3);
     hang(&mut w, false);
     assert!(w.drain(from) == down);
     reader.expect(&mut w, "226");
