@@ -219,7 +219,7 @@ pub enum Error {
 /// A file system, seen from a loop that must not wait.
 ///
 /// [`start`](Self::start) begins an operation and the `poll_*` methods advance it; none of
-/// them waits. `Pending` means "poll me next turn". A job ends when
+/// them waits. `Pending` means "poll me again". A job ends when
 /// [`poll_finish`](Self::poll_finish) is ready, with whatever result, or with
 /// [`cancel`](Self::cancel): each job must be brought to one of these ends, after an error of
 /// another poll too (by `cancel`).
