@@ -113,6 +113,8 @@ cargo build --examples
 cargo test
 cargo test --no-default-features
 cargo test --no-default-features --features ipv4,ipv6
+# Nothing is counted: only whether it works.
+cargo test --bench cost
 # Each first as on a wire, and then with what the kernel can do for us.
 as_root /usr/bin/python3 tests/clients/run.py --offload off "$@"
 as_root /usr/bin/python3 tests/clients/run.py "$@"

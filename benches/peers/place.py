@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from lab import MIB, digest, run
+from lab import MIB, REPO, digest, run
 
 CLIENT_CORE, SERVER_CORE = 0, 1
 # The small file that every server has.
@@ -55,11 +55,12 @@ class Place:
             shutil.rmtree(directory)
 
     def tap(self):
-        """Its name, and the address of the server on it."""
+        """A device as a user has it: its name, and the address of the server on it."""
         number = next(self.numbers)
-        run("ip", "tuntap", "add", "dev", f"tap{number}", "mode", "tap")
-        self._bring_up(f"tap{number}", number)
-        return f"tap{number}", f"10.77.{number}.1"
+        device = f"tap{number}"
+        run(REPO / "scripts/setup-tap.sh", "--tap", device, "--address", f"10.77.{number}.100/24")
+        self._hurry(device)
+        return device, f"10.77.{number}.1"
 
     def host(self):
         """At the end of a veth pair: its name, and the address of the server in it."""
@@ -67,16 +68,16 @@ class Place:
         name, device = f"server{number}", f"veth{number}"
         run("ip", "netns", "add", name)
         run("ip", "link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", name)
-        self._bring_up(device, number)
+        run("ip", "address", "add", f"10.77.{number}.100/24", "dev", device)
+        run("ip", "link", "set", "dev", device, "up")
+        self._hurry(device)
         for words in (("link", "set", "dev", "lo", "up"), ("link", "set", "dev", "eth0", "up"),
                       ("address", "add", f"10.77.{number}.1/24", "dev", "eth0")):
             run("ip", "-n", name, *words)
         return name, f"10.77.{number}.1"
 
-    def _bring_up(self, device, number):
-        run("ip", "address", "add", f"10.77.{number}.100/24", "dev", device)
-        run("ip", "link", "set", "dev", device, "up")
-        # The first question for a neighbor is lost while a TAP device comes up.
+    def _hurry(self, device):
+        """The first question for a neighbor is lost while a device comes up."""
         Path(f"/proc/sys/net/ipv4/neigh/{device}/retrans_time_ms").write_text("50")
 
 
