@@ -8,6 +8,7 @@ Without SERVERs, all of them are measured."""
 
 import argparse
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ QUICK = Effort(rounds=3, seconds=0.3, large=256 * MIB, idle=1_000)
 FEW = 300  # idle connections, for what memory each of them takes
 STEP = 100  # idle connections that are opened between two looks at what is left
 IDLE_SECONDS = 120  # for opening them: some servers would take an hour
+DESCRIPTORS = 65_536  # for each process: one for each connection, and some more
 MEMORY_LEFT = 4 << 30  # bytes that idle connections have to leave free
 MEMORY_ROWS = {FEW: Row(f"memory a session at {FEW} idle ones, bytes", True),
                "all": Row("memory a session with all of them, bytes", True)}
@@ -192,6 +194,7 @@ def main():
         Tinyftp.binary = options.server.resolve()
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     lab.enter_namespace()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     place = Place(effort.large)
     try:
