@@ -77,6 +77,7 @@ class ProFtpd(Debian):
         conf = self.file("conf", f"""\
 ServerType standalone
 DefaultServer on
+DefaultAddress {self.address}
 UseIPv6 off
 Port 21
 User nobody
@@ -91,7 +92,6 @@ UseReverseDNS off
 AuthOrder mod_auth_unix.c
 RequireValidShell off
 UseFtpUsers off
-AllowOverwrite on
 WtmpLog off
 TransferLog none
 SystemLog none
@@ -108,6 +108,7 @@ ScoreboardFile {self.files}/scoreboard
   User nobody
   Group nogroup
   UserAlias anonymous nobody
+  AllowOverwrite on
   <Limit ALL>
     AllowAll
   </Limit>
@@ -165,7 +166,8 @@ class Unftp(Server):
 
     def command(self):
         return (self.binary, "--bind-address", f"{self.address}:21", "--root-dir", self.root,
-                "--auth-type", "anonymous", "--idle-session-timeout", DAY)
+                "--auth-type", "anonymous", "--idle-session-timeout", DAY,
+                "--log-level", "error")
 
     @classmethod
     def version(cls):

@@ -33,10 +33,18 @@ QUICK = Effort(rounds=3, seconds=0.3, large=256 * MIB, idle=1_000)
 FEW = 300  # idle connections, for what memory each of them takes
 STEP = 100  # idle connections that are opened between two looks at what is left
 IDLE_SECONDS = 120  # for opening them: some servers would take an hour
-DESCRIPTORS = 65_536  # for each process: one for each connection, and some more
+SPARE_DESCRIPTORS = 1_000  # of each process, besides those of idle connections
 MEMORY_LEFT = 4 << 30  # bytes that idle connections have to leave free
 MEMORY_ROWS = {FEW: Row(f"memory a session at {FEW} idle ones, bytes", True),
                "all": Row("memory a session with all of them, bytes", True)}
+
+
+def allow_descriptors(count):
+    """For this process and for those that it starts."""
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit < count:
+        raise Failure(f"a process may open {limit} files; {count} are needed (ulimit -n)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
 
 def available_memory():
@@ -194,7 +202,7 @@ def main():
         Tinyftp.binary = options.server.resolve()
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     lab.enter_namespace()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    allow_descriptors(effort.idle + SPARE_DESCRIPTORS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     place = Place(effort.large)
     try:
