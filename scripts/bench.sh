@@ -15,7 +15,9 @@ pyftpdlib=2.2.0
 unftp=0.16.0
 servers=()
 # command:package
-needs=(curl:curl ip:iproute2 python3:python3 taskset:util-linux unshare:util-linux)
+needs=(
+    curl:curl ip:iproute2 python3:python3 sysctl:procps taskset:util-linux unshare:util-linux
+)
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi

@@ -4,7 +4,6 @@ Debian's packages are unpacked by scripts/bench.sh and not installed: they exclu
 would start daemons on this machine."""
 
 import os
-import sys
 
 from lab import REPO, Failure
 from servers import DAY, HERE, MANY, Server, told_version

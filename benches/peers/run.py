@@ -24,7 +24,7 @@ from ftp import Refused
 from lab import MIB, REPO, Failure
 from peers import PEERS
 from place import Place
-from results import Results, beside_lines, idle_lines, markdown, number
+from results import Results, beside_lines, idle_lines, markdown
 from servers import KernelEcho, Tinyftp
 from verify import verify
 
@@ -135,7 +135,7 @@ def machine():
 
 
 def report(kinds, effort, beside, idle, taken):
-    """All that was measured, as it goes into the README."""
+    """All that was measured."""
     print(f"{machine()}; medians of {effort.rounds} rounds in turn; "
           f"the large file has {effort.large // MIB:,} MiB\n")
     others = [kind.key for kind in kinds if kind is not Tinyftp]
@@ -146,7 +146,8 @@ def report(kinds, effort, beside, idle, taken):
                         *(heads[key] for key in others)],
                        beside_lines(beside, Tinyftp.key, others)))
     if taken:
-        print("\nWith idle connections beside it; in brackets: to the same server without.\n")
+        print("\nWith idle connections beside it; in brackets: to the same server without. What the "
+              "kernel keeps for sockets is not in the memory.\n")
         keys = list(heads)
         counts = ["idle connections", *(f"{taken[key]:,}" for key in keys)]
         print(markdown(["", *heads.values()], [counts, *idle_lines(idle, keys)]))
