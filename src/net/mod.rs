@@ -84,7 +84,8 @@ pub use smoltcp;
 pub use table::{Binding, Protocol};
 pub use timers::Timer;
 
-/// Frames that one turn receives at most.
+/// Frames that one turn receives at most, and those that connections may have sent when the next
+/// one begins: what the peers answer must not wait so long that the device loses it.
 const FRAMES_A_TURN: usize = 64;
 /// How long a handshake may take: time for four retransmissions, which a bad path needs. How many
 /// there may be at once is limited by their number.
@@ -141,6 +142,8 @@ pub struct Net<'a> {
     half_open: Pools,
     /// When the last cookie has lost its worth that was handed out.
     cookies_until: Instant,
+    /// Frames that connections have sent in this turn.
+    sent: usize,
     /// Slots that wait to learn the hardware address of a neighbor.
     neighborless: heapless::Vec<u16, NEIGHBOR_WAITERS>,
     /// Questions for neighbors that may be asked.
@@ -201,6 +204,7 @@ impl<'a> Net<'a> {
             ended: Pools::new(),
             half_open: Pools::new(),
             cookies_until: Instant::ZERO,
+            sent: 0,
             neighborless: heapless::Vec::new(),
             questions: Budget::new(QUESTIONS_A_SECOND, QUESTIONS_AT_ONCE),
             answers: Budget::new(ANSWERS_A_SECOND, ANSWERS_AT_ONCE),
@@ -235,8 +239,11 @@ impl<'a> Net<'a> {
         while let Some(slot) = self.timers.pop_due(now) {
             self.mark(slot);
         }
+        self.sent = 0;
         for _ in 0..self.ready.len() {
-            if let Some(slot) = self.ready.pop(self.slots) {
+            if self.sent < FRAMES_A_TURN
+                && let Some(slot) = self.ready.pop(self.slots)
+            {
                 self.serve(slot, device, services, now);
             }
         }

@@ -226,6 +226,7 @@ impl<'a> Net<'a> {
             let result = self.iface.poll_egress(stack_now, &mut outlet, &mut slot.sockets);
             slot.follow(before, false);
             if result == PollResult::SocketStateChanged {
+                self.sent += 1;
                 continue;
             }
             if turn == 0 && due && !outlet.is_full() {

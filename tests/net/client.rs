@@ -105,7 +105,7 @@ impl World {
         self.peek(tcp).can_recv() || !self.peek(tcp).may_recv()
     }
 
-    fn read(&mut self, tcp: Tcp) -> Vec<u8> {
+    pub fn read(&mut self, tcp: Tcp) -> Vec<u8> {
         let mut bytes = Vec::new();
         let there = &mut self.hosts[tcp.host];
         let socket = there.sockets.get_mut::<Socket<'_>>(tcp.handle);

@@ -136,3 +136,31 @@ fn daytime_says_the_time_and_hangs_up() {
         w.finish();
     }
 }
+
+/// They have more to send at once than a turn sends; the world looks after that.
+#[test]
+fn many_at_once_take_turns() {
+    const COUNT: usize = 12;
+    let file = pattern(MIB, 70);
+    let shape = Shape { control: COUNT, data: COUNT, ..Shape::LARGE };
+    let mut w = World::with_files(shape, &[("/file", &file)]);
+    let host = w.host(100);
+    let mut clients: Vec<_> = (0..COUNT).map(|_| Client::login(&mut w, host)).collect();
+    let start = |client: &mut Client| client.transfer(&mut w, Mode::Pasv, "RETR file");
+    let transfers: Vec<_> = clients.iter_mut().map(start).collect();
+    let mut received = vec![Vec::new(); COUNT];
+    while received.iter().any(|bytes| bytes.len() < file.len()) {
+        // All windows are full, and open together.
+        w.run(100 * MS);
+        for (bytes, tcp) in received.iter_mut().zip(&transfers) {
+            bytes.extend(w.read(*tcp));
+        }
+    }
+    assert!(received.iter().all(|bytes| *bytes == file));
+    for (client, data) in clients.iter_mut().zip(transfers) {
+        assert!(w.drain(data).is_empty());
+        client.expect(&mut w, "226");
+    }
+    clients.into_iter().for_each(|client| client.quit(&mut w));
+    w.finish();
+}
