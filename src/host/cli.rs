@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::fmt::Display;
+use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -187,8 +188,7 @@ impl Options {
     /// How long it looks for the next frame before it sleeps. With a single processor the client
     /// may be waiting for that.
     pub fn busy_poll(&self) -> Duration {
-        let is_alone = std::thread::available_parallelism().is_ok_and(|count| count.get() == 1);
-        let default = if is_alone { 0 } else { BUSY_POLL };
+        let default = if has_one_processor() { 0 } else { BUSY_POLL };
         Duration::from_micros(self.busy_poll.unwrap_or(default).into())
     }
 
@@ -248,6 +248,13 @@ impl Options {
             Anonymous::Rw => Some(Rights::ALL),
         }
     }
+}
+
+/// Whether the machine has a single processor; to which of them this program is kept does not
+/// matter. The file lists ranges, as in `0-3,8`.
+fn has_one_processor() -> bool {
+    let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    online.trim().parse::<u16>().is_ok()
 }
 
 /// What is wrong and the tip that may follow, without the usage behind them.

@@ -87,10 +87,8 @@ enum State {
     Available {
         bytes: u64,
     },
-    /// All is done, and a file of so many bytes is gone.
-    Done {
-        gone: u64,
-    },
+    /// All is done.
+    Done(Gone),
 }
 
 /// A file on its way. Dropped before the commit, it leaves nothing.
@@ -99,12 +97,23 @@ struct Upload {
     directory: OwnedFd,
     name: Vec<u8>,
     temporary: String,
-    /// Whether the file has not even that name before the commit.
-    is_nameless: bool,
+    /// Whether there is a file of that name: else it has none before the commit.
+    is_named: bool,
     file: OwnedFd,
     medium: Medium,
     size: u64,
     kept: Option<Kept>,
+}
+
+/// A file that was replaced or deleted. One that was replaced is held until the job is dropped,
+/// and so until the result has been told: only then the kernel frees what it had, which takes its
+/// time.
+#[derive(Debug, Default)]
+struct Gone {
+    /// Bytes that are freed: none if the file has other names.
+    bytes: u64,
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    file: Option<OwnedFd>,
 }
 
 #[derive(Debug)]
@@ -188,17 +197,16 @@ impl Disk {
         let mode = Mode::from_raw_mode(mode.into());
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
         let nameless = rustix::fs::openat(&directory, ".", flags | OFlags::TMPFILE, mode);
-        let is_nameless = self.names_descriptors && nameless.is_ok();
+        let is_named = !(self.names_descriptors && nameless.is_ok());
         let file = match nameless {
-            Ok(file) if is_nameless => file,
+            Ok(file) if !is_named => file,
             _ => {
                 let flags = flags | OFlags::CREATE | OFlags::EXCL;
                 rustix::fs::openat(&directory, &temporary, flags, mode)?
             }
         };
         let (name, medium) = (name.to_vec(), Medium::of(&file)?);
-        let upload =
-            Upload { directory, name, temporary, is_nameless, file, medium, size: 0, kept };
+        let upload = Upload { directory, name, temporary, is_named, file, medium, size: 0, kept };
         if let Some(mode) = replaced {
             // Where that is not possible the new file has the mode of any new file.
             let _ = rustix::fs::fchmod(&upload.file, mode);
@@ -273,10 +281,11 @@ impl Disk {
         rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(mode.into()))
     }
 
-    fn remove(&self, path: Path<'_>, root: Errno, flags: AtFlags) -> Result<u64, Errno> {
+    fn remove(&self, path: Path<'_>, root: Errno, flags: AtFlags) -> Result<Gone, Errno> {
         let (directory, name) = self.place(path)?.ok_or(root)?;
-        let gone = size_of_file(&directory, name);
-        rustix::fs::unlinkat(directory, name, flags).map(|()| gone)
+        // Not held: what is deleted has to be free when that is told.
+        let bytes = Gone::behind(&directory, name).bytes;
+        rustix::fs::unlinkat(directory, name, flags).map(|()| Gone { bytes, file: None })
     }
 
     fn available(&self, path: Path<'_>) -> Result<State, Errno> {
@@ -302,11 +311,11 @@ impl Disk {
         rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))
     }
 
-    fn rename(&self, from: Path<'_>, to: Path<'_>, replace: bool) -> Result<u64, Errno> {
+    fn rename(&self, from: Path<'_>, to: Path<'_>, replace: bool) -> Result<Gone, Errno> {
         let (from, old) = self.place(from)?.ok_or(Errno::ACCESS)?;
         let (to, new) = self.place(to)?.ok_or(Errno::ACCESS)?;
         let is_same = is_same((&from, old), (&to, new));
-        let gone = if is_same { 0 } else { size_of_file(&to, new) };
+        let gone = if is_same { Gone::default() } else { Gone::behind(&to, new) };
         // To the name that it has is no change, and replaces nothing.
         let flags = if replace || is_same { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
         match rustix::fs::renameat_with(from, old, to, new, flags) {
@@ -321,8 +330,7 @@ impl Storage for Disk {
     type Job = Job;
 
     fn start(&mut self, op: Op<'_>, _now: Timestamp) -> Result<Job, Error> {
-        let done = |()| State::Done { gone: 0 };
-        let freed = |gone| State::Done { gone };
+        let done = |()| State::Done(Gone::default());
         let state = match op {
             Op::Read { path, offset } => self.reader(path, offset),
             Op::Write { path, keep, mode } => self.writer(path, keep, mode),
@@ -331,10 +339,12 @@ impl Storage for Disk {
             Op::Stat { path } => self.show(path),
             Op::MakeDirectory { path, mode } => self.make_directory(path, mode).map(done),
             Op::RemoveDirectory { path } => {
-                self.remove(path, Errno::ACCESS, AtFlags::REMOVEDIR).map(freed)
+                self.remove(path, Errno::ACCESS, AtFlags::REMOVEDIR).map(State::Done)
             }
-            Op::Delete { path } => self.remove(path, Errno::ISDIR, AtFlags::empty()).map(freed),
-            Op::Rename { from, to, replace } => self.rename(from, to, replace).map(freed),
+            Op::Delete { path } => {
+                self.remove(path, Errno::ISDIR, AtFlags::empty()).map(State::Done)
+            }
+            Op::Rename { from, to, replace } => self.rename(from, to, replace).map(State::Done),
             Op::SetModified { path, modified } => self.set_modified(path, modified).map(done),
             Op::Available { path } => self.available(path),
             Op::SetMode { path, mode } => self.set_mode(path, mode).map(done),
@@ -385,12 +395,16 @@ impl Storage for Disk {
         if copied == Ok(false) {
             return Poll::Pending;
         }
-        let result = match (mem::replace(&mut job.0, State::Done { gone: 0 }), copied) {
+        let gone = match (mem::replace(&mut job.0, State::Done(Gone::default())), copied) {
             (State::Write(upload), Ok(_)) => upload.commit(),
-            (State::Done { gone }, _) => Ok(gone),
-            (_, result) => result.map(|_| 0),
+            (State::Done(gone), _) => Ok(gone),
+            (_, result) => result.map(|_| Gone::default()),
         };
-        Poll::Ready(result.map_err(outcome))
+        Poll::Ready(gone.map_err(outcome).map(|gone| {
+            let bytes = gone.bytes;
+            job.0 = State::Done(gone);
+            bytes
+        }))
     }
 
     fn cancel(&mut self, job: Job) {
@@ -456,23 +470,52 @@ impl Upload {
         Ok(self.kept.is_none())
     }
 
-    /// Gives the file its name, and tells the size of the one that had it.
-    fn commit(self) -> Result<u64, Errno> {
-        if self.is_nameless {
-            let file = format!("{DESCRIPTORS}/{}", self.file.as_raw_fd());
-            let follow = AtFlags::SYMLINK_FOLLOW;
-            rustix::fs::linkat(CWD, file, &self.directory, &self.temporary, follow)?;
+    /// Gives the file its name, and tells what had it.
+    fn commit(mut self) -> Result<Gone, Errno> {
+        if !self.is_named {
+            match self.link(&self.name) {
+                // That is quicker, but replaces nothing.
+                Ok(()) => return Ok(Gone::default()),
+                Err(Errno::EXIST) => self.link(self.temporary.as_bytes())?,
+                Err(error) => return Err(error),
+            }
+            self.is_named = true;
         }
-        let gone = size_of_file(&self.directory, &self.name);
+        let gone = Gone::behind(&self.directory, &self.name);
         rustix::fs::renameat(&self.directory, &self.temporary, &self.directory, &self.name)?;
+        self.is_named = false;
         Ok(gone)
+    }
+
+    /// Gives a file without a name this one.
+    fn link(&self, name: &[u8]) -> Result<(), Errno> {
+        let file = format!("{DESCRIPTORS}/{}", self.file.as_raw_fd());
+        rustix::fs::linkat(CWD, file, &self.directory, name, AtFlags::SYMLINK_FOLLOW)
+    }
+}
+
+impl Gone {
+    /// What a name stands for that is about to be replaced or deleted, if it is a regular file.
+    fn behind(directory: impl AsFd, name: &[u8]) -> Self {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty()) else {
+            return Self::default();
+        };
+        let bytes = match rustix::fs::fstat(&file) {
+            // One of several names: the bytes stay.
+            Ok(stat) if kind(&stat) == Kind::File && stat.st_nlink == 1 => size(&stat),
+            _ => 0,
+        };
+        Self { bytes, file: Some(file) }
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        // After the commit there is nothing of that name. If it fails, the file stays hidden.
-        let _ = rustix::fs::unlinkat(&self.directory, &self.temporary, AtFlags::empty());
+        if self.is_named {
+            // If it fails, the file stays hidden.
+            let _ = rustix::fs::unlinkat(&self.directory, &self.temporary, AtFlags::empty());
+        }
     }
 }
 
@@ -530,15 +573,6 @@ fn kind(stat: &Stat) -> Kind {
 
 fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
-}
-
-/// The size of a regular file; 0 for what is none.
-fn size_of_file(directory: impl AsFd, name: &[u8]) -> u64 {
-    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        // One of several names: the bytes stay.
-        Ok(stat) if kind(&stat) == Kind::File && stat.st_nlink == 1 => size(&stat),
-        _ => 0,
-    }
 }
 
 /// Whether two names are those of one file: then the kernel leaves both.

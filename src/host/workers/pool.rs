@@ -128,7 +128,7 @@ impl<S: Blocking> Pool<S> {
         }
         match task.go(storage) {
             Turn::More(task) => return Some(Trip { task, errand }),
-            Turn::Done(back) => match errand.deliver(back) {
+            Turn::Done(back, _rest) => match errand.deliver(back) {
                 Ok(()) => self.bell.ring(),
                 Err(Back { place: Place::Here(job), .. }) => storage.cancel(job),
                 Err(_) => {}

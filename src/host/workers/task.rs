@@ -30,7 +30,9 @@ pub enum Task<S: Blocking> {
 
 /// What a turn has come to.
 pub enum Turn<S: Blocking> {
-    Done(Back<S>),
+    /// It is done. What is left of the job is dropped when that has been told, as it may take
+    /// long.
+    Done(Back<S>, Option<S::Job>),
     /// There is more to do.
     More(Task<S>),
 }
@@ -117,7 +119,9 @@ fn write<S: Blocking>(
     }
     match storage.poll_finish(&mut job) {
         Poll::Pending => Turn::More(Task::Write { job, bytes, written, finish }),
-        Poll::Ready(result) => ended(result),
+        Poll::Ready(result) => {
+            Turn::Done(Back { place: Place::Ended(result), cargo: Cargo::Nothing }, Some(job))
+        }
     }
 }
 
@@ -134,7 +138,7 @@ fn list<S: Blocking>(storage: &mut S, mut job: S::Job, mut batch: Batch) -> Turn
             Poll::Ready(Err(error)) => {
                 storage.cancel(job);
                 let place = Place::Ended(Err(error));
-                return Turn::Done(Back { place, cargo: Cargo::Entries(batch) });
+                return Turn::Done(Back { place, cargo: Cargo::Entries(batch) }, None);
             }
         }
     }
@@ -142,7 +146,7 @@ fn list<S: Blocking>(storage: &mut S, mut job: S::Job, mut batch: Batch) -> Turn
 }
 
 fn here<S: Blocking>(job: S::Job, cargo: Cargo) -> Turn<S> {
-    Turn::Done(Back { place: Place::Here(job), cargo })
+    Turn::Done(Back { place: Place::Here(job), cargo }, None)
 }
 
 fn failed<S: Blocking>(storage: &mut S, job: S::Job, error: Error) -> Turn<S> {
@@ -151,5 +155,5 @@ fn failed<S: Blocking>(storage: &mut S, job: S::Job, error: Error) -> Turn<S> {
 }
 
 fn ended<S: Blocking>(result: Result<u64, Error>) -> Turn<S> {
-    Turn::Done(Back { place: Place::Ended(result), cargo: Cargo::Nothing })
+    Turn::Done(Back { place: Place::Ended(result), cargo: Cargo::Nothing }, None)
 }
