@@ -21,7 +21,8 @@ FORGED = "227 Entering passive mode (10,0,0,1,0,22)"
 def capture(expression):
     """Packets on the link, a line each; they are there when the block is left."""
     packets = []
-    command = ["tcpdump", "-nli", "tap0", "--immediate-mode", expression]
+    # Whole packets would leave room for a few at once: its buffer has a place of that size for each.
+    command = ["tcpdump", "-nli", "tap0", "-s", "200", "--immediate-mode", expression]
     seen = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         while "listening" not in seen.stderr.readline():
