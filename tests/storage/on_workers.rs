@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Advice, fadvise};
+use tinyftp::storage::quota::{Quota, Quotas};
 use tinyftp::storage::{Entry, Error, Keep, Op, Order, Path, Storage};
 use tinyftp::time::Timestamp;
 
@@ -509,4 +510,77 @@ fn a_file_is_read_that_is_in_memory_in_part() {
 #[test]
 fn each_session_has_room_for_a_job() {
     assert!(size_of::<Job<Disk>>() <= 16);
+}
+
+/// Waits until no job is left with the workers.
+fn settle(gate: &Gate) {
+    let state = gate.state.lock().unwrap();
+    let limit = Duration::from_secs(10);
+    drop(gate.change.wait_timeout_while(state, limit, |state| state.waiting > 0).unwrap());
+    let end = Instant::now() + limit;
+    while gate.state.lock().unwrap().live > 0 {
+        assert!(Instant::now() < end, "jobs that have not ended");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whoever cancels is told nothing of a commit: there must be none behind his back.
+#[test]
+fn an_upload_that_is_cancelled_at_its_commit_leaves_nothing() {
+    without_waiting(|| {
+        let (place, gate) = (Place::new(), Arc::<Gate>::default());
+        let s = &mut workers(place.gated(&gate));
+        write(s, "/a", b"old").unwrap();
+        let mut job = begin_write(s, "/a", Keep::Nothing).unwrap();
+        push(s, &mut job, b"new").unwrap();
+        gate.set(true);
+        assert!(s.poll_finish(&mut job).is_pending());
+        gate.wait_for(1);
+        s.cancel(job);
+        gate.open();
+        settle(&gate);
+        assert_eq!(read(s, "/a"), Ok(b"old".to_vec()));
+    });
+}
+
+/// Quotas in front of workers, as in the program; what they count after something was cancelled
+/// that a worker was at.
+fn counted_after(cancelled: impl FnOnce(&mut Quotas<'_, Workers<Gated>>, &Gate)) -> (u64, u64) {
+    let (place, gate) = (Place::new(), Arc::<Gate>::default());
+    let mut quotas = [Quota::new(Path::ROOT, 1000, 0)];
+    let s = &mut Quotas::new(workers(place.gated(&gate)), &mut quotas);
+    write(s, "/old", &[1; 100]).unwrap();
+    cancelled(s, &gate);
+    settle(&gate);
+    let entries = fs::read_dir(&place.0).unwrap();
+    let stored = entries.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    (s.quotas()[0].used(), stored)
+}
+
+/// STOR, and then the session is gone.
+#[test]
+fn what_a_worker_commits_counts_though_it_is_cancelled() {
+    let (counted, stored) = counted_after(|s, gate| {
+        let mut job = begin_write(s, "/new", Keep::Nothing).unwrap();
+        push(s, &mut job, &[2; 600]).unwrap();
+        gate.set(true);
+        assert!(s.poll_finish(&mut job).is_pending());
+        gate.wait_for(1);
+        s.cancel(job);
+        gate.open();
+    });
+    assert_eq!(counted, stored);
+}
+
+/// DELE, and then the session is gone.
+#[test]
+fn what_a_worker_deletes_is_given_back_though_it_is_cancelled() {
+    let (counted, stored) = counted_after(|s, gate| {
+        gate.set(true);
+        let job = s.start(Op::Delete { path: path("/old") }, now()).unwrap();
+        gate.wait_for(1);
+        s.cancel(job);
+        gate.open();
+    });
+    assert_eq!(counted, stored);
 }
