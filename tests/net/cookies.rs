@@ -152,3 +152,55 @@ fn three_hundred_clients_that_are_far_away_connect_in_a_flood() {
     }
     w.finish();
 }
+
+/// Requests that get no answer while slots are free.
+fn unanswerable() -> Vec<(&'static str, Vec<u8>)> {
+    let from = |address: [u8; 4]| {
+        let peer = Peer::far(address, 60_001, ECHO);
+        peer.frame(&peer.syn())
+    };
+    let peer = Peer::new(60_002, ECHO);
+    let mut bad_header = peer.frame(&peer.syn());
+    // The time to live of the IPv4 header: its checksum is wrong then, and that of TCP is right.
+    bad_header[14 + 8] ^= 1;
+    vec![
+        ("from all", from([255, 255, 255, 255])),
+        ("from all of this link", from([192, 168, 69, 255])),
+        ("from a group", from([224, 0, 0, 1])),
+        ("with FIN", peer.frame(&Segment { fin: true, ..peer.syn() })),
+        ("with a wrong checksum of IP", bad_header),
+    ]
+}
+
+#[test]
+fn what_is_not_answered_otherwise_gets_no_cookie() {
+    for (what, frame) in unanswerable() {
+        let mut w = World::new(Shape { control: 8, ..Shape::SMALL });
+        raw::introduce(&mut w);
+        w.inject([frame.clone()]);
+        assert_eq!(w.segments(), [], "with slots: {what}");
+    }
+    let answered: Vec<&str> = unanswerable()
+        .into_iter()
+        .filter(|(_, frame)| {
+            let mut w = flooded(Shape { control: 8, ..Shape::SMALL });
+            w.inject([frame.clone()]);
+            !w.segments().is_empty()
+        })
+        .map(|(what, _)| what)
+        .collect();
+    assert_eq!(answered, [""; 0]);
+}
+
+/// An acknowledgment whose IP header is broken takes nobody's place.
+#[test]
+fn a_broken_acknowledgment_redeems_nothing() {
+    let mut w = flooded(Shape { control: 8, ..Shape::SMALL });
+    let mut peer = Peer::new(60_001, ECHO);
+    peer.request(&mut w);
+    let free = w.server.net.free_slots();
+    let mut frame = peer.frame(&peer.ack());
+    frame[14 + 8] ^= 1;
+    w.inject([frame]);
+    assert_eq!(w.server.net.free_slots(), free);
+}
