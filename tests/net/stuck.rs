@@ -134,3 +134,30 @@ fn a_storage_that_hangs_does_not_keep_the_server() {
     client.expect(&mut w, "421");
     assert!((end..end + 100 * MS).contains(&w.now), "{} us late", w.now.abs_diff(end));
 }
+
+/// Whoever has hung up does not keep his place until the disk is back: else clients that try again
+/// take them all, and nobody gets in, not even those who need no disk.
+#[test]
+fn a_client_that_has_gone_leaves_its_place_though_storage_hangs() {
+    let file = pattern(300_000, 1);
+    let mut kept = vec![];
+    for command in ["MKD dir", "SIZE down", "CWD dir", "HASH down", "LIST", "RETR down", "STOR up"] {
+        let mut w = World::with_files(Shape::LARGE, &[("/down", &file)]);
+        let host = w.host(100);
+        let free = w.server.net.free_slots();
+        let mut client = Client::login(&mut w, host);
+        if ["LIST", "RETR down", "STOR up"].contains(&command) {
+            client.pasv(&mut w);
+        }
+        hang(&mut w, true);
+        client.send(&mut w, command);
+        w.run(S);
+        w.socket(client.control).close();
+        // Ten times as long as a session may be idle.
+        w.run(600 * S);
+        if w.server.net.free_slots() != free {
+            kept.push(command);
+        }
+    }
+    assert_eq!(kept, [""; 0]);
+}
