@@ -584,3 +584,29 @@ fn what_a_worker_deletes_is_given_back_though_it_is_cancelled() {
     });
     assert_eq!(counted, stored);
 }
+
+/// Uploads of one name that end at once: what they replace is given back once.
+#[test]
+fn what_several_uploads_replace_is_given_back_once() {
+    let place = Place::below(std::path::Path::new("/dev/shm"));
+    let mut quotas = [Quota::new(Path::ROOT, u64::MAX, 0)];
+    let s = &mut Quotas::new(workers(place.disk()), &mut quotas);
+    write(s, "/other", &[1; 10_000_000]).unwrap();
+    let mut wrong = vec![];
+    for _ in 0..300 {
+        let stored = 10_000_000 + fs::metadata(place.0.join("a")).map_or(0, |file| file.len());
+        let off = s.quotas()[0].used() as i64 - stored as i64;
+        write(s, "/a", &[1; 100_000]).unwrap();
+        let begin = |_| begin_write(s, "/a", Keep::Nothing).unwrap();
+        let mut jobs: Vec<_> = (0..8).map(begin).collect();
+        jobs.iter_mut().for_each(|job| push(s, job, b"x").unwrap());
+        while !jobs.is_empty() {
+            jobs.retain_mut(|job| s.poll_finish(job).is_pending());
+        }
+        let more = s.quotas()[0].used() as i64 - 10_000_001 - off;
+        if more != 0 {
+            wrong.push(more);
+        }
+    }
+    assert_eq!(wrong, [0; 0], "of 300 rounds");
+}
