@@ -204,3 +204,18 @@ fn a_broken_acknowledgment_redeems_nothing() {
     w.inject([frame]);
     assert_eq!(w.server.net.free_slots(), free);
 }
+
+/// On a path that takes longer than a second, or doubles frames: the request comes again when
+/// there are slots again, and then the acknowledgment of the cookie.
+#[test]
+fn a_cookie_counts_though_the_request_came_twice() {
+    let mut w = flooded(Shape { control: 8, ..Shape::SMALL });
+    let mut peer = Peer::new(60_001, ECHO);
+    let again = peer.frame(&peer.syn());
+    peer.request(&mut w);
+    // The other handshakes have ended.
+    w.run(25 * S);
+    w.inject([again]);
+    assert_eq!(peer.exchange(&mut w, &[peer.ack()]), []);
+    assert_eq!(peer.say(&mut w, b"hello")[0].payload, b"hello");
+}
