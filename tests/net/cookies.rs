@@ -219,3 +219,20 @@ fn a_cookie_counts_though_the_request_came_twice() {
     assert_eq!(peer.exchange(&mut w, &[peer.ack()]), []);
     assert_eq!(peer.say(&mut w, b"hello")[0].payload, b"hello");
 }
+
+/// Who has acknowledged is connected, and does not make room for others in the same turn.
+#[test]
+fn those_who_acknowledge_at_once_do_not_take_each_others_slots() {
+    let mut w = World::new(Shape { control: 4, ..Shape::SMALL });
+    raw::introduce(&mut w);
+    flood(&mut w, 0..2);
+    let mut peers: Vec<Peer> = (0..5).map(|n| Peer::new(60_001 + n, ECHO)).collect();
+    peers.iter_mut().for_each(|peer| drop(peer.request(&mut w)));
+    let acks: Vec<_> = peers.iter().map(|peer| peer.frame(&peer.ack())).collect();
+    w.inject(acks);
+    for peer in &mut peers[..4] {
+        let answer = peer.exchange(&mut w, &[peer.data(0, 5)]);
+        let flags: Vec<String> = answer.iter().map(Segment::flags).collect();
+        assert!(answer.iter().any(|segment| segment.payload == b"xxxxx"), "{:?}: {flags:?}", peer.me);
+    }
+}
