@@ -126,6 +126,22 @@ def stuck(lab):
         check((place / "up").read_bytes() == content, "another file was stored")
 
 
+def aborted(lab):
+    """What is told to be aborted is not stored, whatever the disk does later."""
+    with disk(lab) as place, log_in() as ftp:
+        (place / "file").write_bytes(b"old")
+        data = ftp.transfercmd("STOR disk/file")
+        with frozen(place):
+            data.sendall(b"new")
+            data.close()
+            time.sleep(0.5)
+            ftp.putcmd("ABOR")
+            replies = [ftp.getmultiline()[:3], ftp.getmultiline()[:3]]
+        time.sleep(0.5)
+        check(replies == ["426", "226"], f"{replies}")
+        check((place / "file").read_bytes() == b"old", "an upload that was aborted was stored")
+
+
 def full(lab):
     """What the disk has no room for is refused, and leaves what was there."""
     with disk(lab) as place, log_in() as ftp:
@@ -165,5 +181,6 @@ def stopped(lab):
 CASES = [
     ("files", "limits", "ftplib", "a disk that is full", full),
     ("files", "limits", "ftplib", "a disk that hangs stops nobody else", stuck),
+    ("files", "limits", "ftplib", "an upload that is aborted while the disk hangs", aborted),
     ("files", "limits", "ftplib", "a disk that hangs keeps nobody from stopping", stopped),
 ]
