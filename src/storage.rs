@@ -256,7 +256,8 @@ pub trait Storage {
     /// of the file that a write or a rename replaced, or that was deleted.
     fn poll_finish(&mut self, job: &mut Self::Job) -> Poll<Result<u64, Error>>;
 
-    /// Throws the operation away. What a write has written leaves no trace; what changes a name,
-    /// a date or a mode may be done already.
+    /// Throws the operation away. What a write has written leaves no trace, unless
+    /// [`poll_finish`](Self::poll_finish) was polled: then it may be committed all the same. What
+    /// changes a name, a date or a mode may be done already.
     fn cancel(&mut self, job: Self::Job);
 }

@@ -75,7 +75,7 @@ impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
     /// on when the lines arrive.
     fn command_in_transfer(&mut self, turn: &mut Turn<'_, S>) -> Option<Step> {
         let Work::Transfer(transfer) = &self.desk.work else { return None };
-        if transfer.is_opening() {
+        if transfer.is_opening() || transfer.is_decided() {
             return None;
         }
         self.command_meanwhile(turn, |row, argument| match row.verb {
@@ -205,7 +205,8 @@ impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
     /// the effect of an ABOR (RFC 959 section 4.1.1), whatever came over the data connection.
     fn is_abandoned(&mut self, turn: &mut Turn<'_, S>) -> bool {
         turn.control.status() == Status::PeerFinished
-            && matches!(&self.desk.work, Work::Transfer(transfer) if transfer.is_upload())
+            && matches!(&self.desk.work, Work::Transfer(transfer)
+                if transfer.is_upload() && !transfer.is_decided())
             && self.desk.line.receive(turn.control) == Received::Part
     }
 

@@ -224,7 +224,10 @@ impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
             );
             return Action::Close;
         }
-        let action = self.steps(turn, reply_max);
+        let action = match self.steps(turn, reply_max) {
+            Action::Pending if self.has_gone(turn) => return Action::Close,
+            action => action,
+        };
         let Some(end) = turn.server.stops_at else { return action };
         match action {
             // Whatever it waits for, storage or a client that does not read: time is up.
@@ -265,6 +268,17 @@ impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
             }
         }
         Action::Yield
+    }
+
+    /// Whether a client that says nothing more has waited for storage as long as it may be idle:
+    /// then it has gone, and does not keep its place.
+    fn has_gone(&self, turn: &Turn<'_, S>) -> bool {
+        let moved = match &self.desk.work {
+            Work::Transfer(transfer) => transfer.moved_at().max(self.session.active),
+            _ => self.session.active,
+        };
+        turn.control.status() == Status::PeerFinished
+            && turn.now >= moved + self.session.idle_timeout
     }
 
     /// The client does not read its replies; at some point that is its end.

@@ -48,8 +48,10 @@ enum Stage {
     Connecting,
     /// Bytes move.
     Moving,
-    /// Everything has been received: storage commits it.
+    /// Everything has been received: storage is about to commit it.
     Committing,
+    /// Storage commits it, which cannot be called off.
+    Committed,
     /// Everything is queued, and FIN behind it: the peer has to acknowledge it.
     Delivering,
 }
@@ -163,6 +165,16 @@ impl<J> Transfer<J> {
         self.stage == Stage::Moving
     }
 
+    /// Whether storage may have committed it already, whoever does not want it any more.
+    pub fn is_decided(&self) -> bool {
+        self.stage == Stage::Committed
+    }
+
+    /// When the data connection last moved.
+    pub fn moved_at(&self) -> Instant {
+        self.progress
+    }
+
     /// Takes note of the room that the transmit buffer has before a poll. Not only bytes that are
     /// queued are movement, but those that the peer acknowledges as well.
     pub fn has_room(&mut self, room: usize, now: Instant) {
@@ -227,7 +239,7 @@ impl<J> Transfer<J> {
         let before = self.bytes;
         let progress = match self.stage {
             Stage::Committing if self.resumes_at.is_some_and(|at| now < at) => Progress::Wait,
-            Stage::Committing => self.commit(storage, stream),
+            Stage::Committing | Stage::Committed => self.commit(storage, stream),
             Stage::Delivering => self.deliver(storage, stream, now),
             _ => self.move_bytes(storage, stream, scene, now),
         };
@@ -423,6 +435,7 @@ impl<J> Transfer<J> {
         storage: &mut S,
         stream: &mut dyn Stream,
     ) -> Progress {
+        self.stage = Stage::Committed;
         let progress = self.end_job(storage);
         if progress == over(Outcome::Complete) {
             stream.finish();

@@ -21,8 +21,8 @@ mod sorted;
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use rustix::fs::{
@@ -64,6 +64,24 @@ pub struct Disk {
     uploads: Arc<AtomicU64>,
     /// Whether an open file can be named by its descriptor, and so given a name.
     names_descriptors: bool,
+    changes: Arc<Changes>,
+}
+
+/// Where a file is replaced or deleted, one at a time on each device: of two who look at once what
+/// they replace, both would give back the bytes of the same file. A device that hangs must not
+/// hold up the others.
+#[derive(Debug, Default)]
+struct Changes([Mutex<()>; 16]);
+
+impl Changes {
+    /// The turn to change something in a directory.
+    fn turn(&self, directory: impl AsFd) -> Result<MutexGuard<'_, ()>, Errno> {
+        let device = rustix::fs::fstat(directory)?.st_dev as usize;
+        let Self(places) = self;
+        // No panic leaves what it guards half done.
+        let place = places[device % places.len()].lock();
+        Ok(place.unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// An operation of a [`Disk`] under way.
@@ -129,7 +147,8 @@ impl Disk {
         let root = Arc::new(rustix::fs::open(root, flags, Mode::empty())?);
         let run = getrandom::u64().map_err(io::Error::other)?;
         let names_descriptors = std::path::Path::new(DESCRIPTORS).is_dir();
-        let disk = Self { root, run, uploads: Arc::default(), names_descriptors };
+        let disk =
+            Self { root, run, uploads: Arc::default(), names_descriptors, changes: Arc::default() };
         match open_beneath(&disk.root, b".", flags) {
             Ok(_) => Ok(disk),
             Err(Errno::NOSYS) => Err(io::Error::new(
@@ -178,7 +197,7 @@ impl Disk {
 
     fn reader(&self, path: Path<'_>, offset: u64) -> Result<State, Errno> {
         let (file, size) = self.open_file(path)?;
-        let (medium, offset) = (Medium::of(&file)?, offset.min(size));
+        let (medium, offset) = (Medium::of(&file), offset.min(size));
         // The first byte is looked at here, where it does no harm to wait: so the kernel begins to
         // read ahead, and takes note of the access.
         retry_on_intr(|| rustix::io::pread(&file, &mut [0], offset))?;
@@ -205,7 +224,7 @@ impl Disk {
                 rustix::fs::openat(&directory, &temporary, flags, mode)?
             }
         };
-        let (name, medium) = (name.to_vec(), Medium::of(&file)?);
+        let (name, medium) = (name.to_vec(), Medium::of(&file));
         let upload = Upload { directory, name, temporary, is_named, file, medium, size: 0, kept };
         if let Some(mode) = replaced {
             // Where that is not possible the new file has the mode of any new file.
@@ -283,6 +302,7 @@ impl Disk {
 
     fn remove(&self, path: Path<'_>, root: Errno, flags: AtFlags) -> Result<Gone, Errno> {
         let (directory, name) = self.place(path)?.ok_or(root)?;
+        let _turn = self.changes.turn(&directory)?;
         // Not held: what is deleted has to be free when that is told.
         let bytes = Gone::behind(&directory, name).bytes;
         rustix::fs::unlinkat(directory, name, flags).map(|()| Gone { bytes, file: None })
@@ -314,6 +334,7 @@ impl Disk {
     fn rename(&self, from: Path<'_>, to: Path<'_>, replace: bool) -> Result<Gone, Errno> {
         let (from, old) = self.place(from)?.ok_or(Errno::ACCESS)?;
         let (to, new) = self.place(to)?.ok_or(Errno::ACCESS)?;
+        let _turn = self.changes.turn(&to)?;
         let is_same = is_same((&from, old), (&to, new));
         let gone = if is_same { Gone::default() } else { Gone::behind(&to, new) };
         // To the name that it has is no change, and replaces nothing.
@@ -396,7 +417,7 @@ impl Storage for Disk {
             return Poll::Pending;
         }
         let gone = match (mem::replace(&mut job.0, State::Done(Gone::default())), copied) {
-            (State::Write(upload), Ok(_)) => upload.commit(),
+            (State::Write(upload), Ok(_)) => upload.commit(&self.changes),
             (State::Done(gone), _) => Ok(gone),
             (_, result) => result.map(|_| Gone::default()),
         };
@@ -471,7 +492,7 @@ impl Upload {
     }
 
     /// Gives the file its name, and tells what had it.
-    fn commit(mut self) -> Result<Gone, Errno> {
+    fn commit(mut self, changes: &Changes) -> Result<Gone, Errno> {
         if !self.is_named {
             match self.link(&self.name) {
                 // That is quicker, but replaces nothing.
@@ -481,6 +502,7 @@ impl Upload {
             }
             self.is_named = true;
         }
+        let _turn = changes.turn(&self.directory)?;
         let gone = Gone::behind(&self.directory, &self.name);
         rustix::fs::renameat(&self.directory, &self.temporary, &self.directory, &self.name)?;
         self.is_named = false;

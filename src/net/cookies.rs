@@ -67,7 +67,7 @@ impl Net<'_> {
     }
 
     /// Whether a segment acknowledges a cookie, and one that is not too old.
-    fn is_redeemable(&self, segment: &Segment, now: Instant) -> bool {
+    pub(super) fn is_redeemable(&self, segment: &Segment, now: Instant) -> bool {
         if now >= self.cookies_until || segment.syn || segment.rst || !segment.ack {
             return false;
         }

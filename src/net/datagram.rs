@@ -56,7 +56,7 @@ impl Net<'_> {
     }
 
     /// Whether it can be somebody else's address.
-    fn is_peer(&self, address: IpAddress) -> bool {
+    pub(super) fn is_peer(&self, address: IpAddress) -> bool {
         let is_ours = |cidr: &IpCidr| cidr.address() == address || broadcast(cidr) == Some(address);
         address.is_unicast()
             && !IpAddr::from(address).is_loopback()

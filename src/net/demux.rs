@@ -79,9 +79,9 @@ impl Net<'_> {
     fn deliver(&mut self, arrival: Arrival<'_, impl TxToken>, services: &[Binding<'_>]) {
         let (segment, now) = (&arrival.segment, arrival.now);
         // Only what comes from somebody else to one of our own addresses: a SYN to a
-        // broadcast or multicast address opens nothing (RFC 1122 section 4.2.3.10).
+        // broadcast or multicast address, or from one, opens nothing (RFC 1122 section 4.2.3.10).
         let Tuple { local, remote } = segment.tuple;
-        if !self.iface.has_ip_addr(local.addr) || self.iface.has_ip_addr(remote.addr) {
+        if !self.iface.has_ip_addr(local.addr) || !self.is_peer(remote.addr) {
             return;
         }
         match self.find(&segment.tuple) {
@@ -93,7 +93,7 @@ impl Net<'_> {
                 self.accept(arrival, services);
             }
             Some(slot) if self.slots[usize::from(slot)].is_stray(segment) => {
-                self.refuse(arrival);
+                self.turn_away(slot, arrival, services);
             }
             Some(slot) => {
                 if self.admits(slot, segment, now) {
@@ -102,6 +102,23 @@ impl Net<'_> {
             }
             None if segment.is_request() => self.accept(arrival, services),
             None => self.redeem(arrival, services),
+        }
+    }
+
+    /// A segment that its slot knows nothing of. If it acknowledges a cookie, then the request came
+    /// twice, and got the slot the second time.
+    fn turn_away(
+        &mut self,
+        slot: u16,
+        arrival: Arrival<'_, impl TxToken>,
+        services: &[Binding<'_>],
+    ) {
+        let is_half_open = matches!(self.slots[usize::from(slot)].role, Role::HalfOpen { .. });
+        if is_half_open && self.is_redeemable(&arrival.segment, arrival.now) {
+            self.release(slot);
+            self.redeem(arrival, services);
+        } else {
+            self.refuse(arrival);
         }
     }
 
@@ -156,6 +173,11 @@ impl Net<'_> {
             slot.irs = segment.sequence;
         }
         slot.follow(before, segment.rst);
+        if slot.established && matches!(slot.role, Role::HalfOpen { .. }) {
+            // Whether it has been served or not, it makes room for nobody.
+            let kind = self.kind(at);
+            self.half_open.of(kind).remove(self.slots, at);
+        }
         self.mark(at);
     }
 

@@ -114,8 +114,10 @@ fn read_ipv4<'f>(packet: &'f [u8], envelope: Envelope<'_>) -> Frame<'f> {
     }
     let ends = (packet.src_addr().into(), packet.dst_addr().into());
     match packet.next_header() {
-        // Nobody else looks at the header of a datagram.
-        IpProtocol::Udp if envelope.checksums.ipv4.rx() && !packet.verify_checksum() => {
+        // Nobody else looks at the header of a datagram, or of what is answered with a cookie.
+        IpProtocol::Udp | IpProtocol::Tcp
+            if envelope.checksums.ipv4.rx() && !packet.verify_checksum() =>
+        {
             Frame::Useless
         }
         IpProtocol::Udp => read_udp(ends, packet.payload(), envelope),
@@ -170,7 +172,8 @@ fn read_tcp(
     if is_verified_here && !segment.verify_checksum(&source, &destination) {
         return Frame::Useless;
     }
-    if local == 0 || remote == 0 {
+    // A request for the end of what is to begin is none.
+    if local == 0 || remote == 0 || (segment.syn() && segment.fin()) {
         return Frame::Useless;
     }
     Frame::Tcp(Segment {

@@ -55,6 +55,8 @@ pub struct Job<J> {
     /// Bytes that it keeps of the old file, which are counted with that until the commit.
     kept: u64,
     kind: Kind,
+    /// Whether it may be done already, although nobody was told.
+    is_finishing: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +160,7 @@ impl<S: Storage> Storage for Quotas<'_, S> {
             _ => Kind::Other,
         };
         let job = self.storage.start(op, now)?;
-        Ok(Job { job, quota, taken: 0, kept: 0, kind })
+        Ok(Job { job, quota, taken: 0, kept: 0, kind, is_finishing: false })
     }
 
     fn poll_open(&mut self, job: &mut Self::Job) -> Poll<Result<Option<u64>, Error>> {
@@ -208,13 +210,16 @@ impl<S: Storage> Storage for Quotas<'_, S> {
                 self.give_back(job.quota, gone);
             }
             Poll::Ready(Err(_)) => self.give_back(job.quota, job.taken),
-            Poll::Pending => {}
+            Poll::Pending => job.is_finishing = true,
         }
         finished
     }
 
     fn cancel(&mut self, job: Self::Job) {
-        self.give_back(job.quota, job.taken);
+        // What may be stored counts, lest somebody could store more by going away at the right time.
+        if !job.is_finishing {
+            self.give_back(job.quota, job.taken);
+        }
         self.storage.cancel(job.job);
     }
 }

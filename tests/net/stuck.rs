@@ -141,7 +141,8 @@ fn a_storage_that_hangs_does_not_keep_the_server() {
 fn a_client_that_has_gone_leaves_its_place_though_storage_hangs() {
     let file = pattern(300_000, 1);
     let mut kept = vec![];
-    for command in ["MKD dir", "SIZE down", "CWD dir", "HASH down", "LIST", "RETR down", "STOR up"] {
+    for command in ["MKD dir", "SIZE down", "CWD dir", "HASH down", "LIST", "RETR down", "STOR up"]
+    {
         let mut w = World::with_files(Shape::LARGE, &[("/down", &file)]);
         let host = w.host(100);
         let free = w.server.net.free_slots();

@@ -23,10 +23,11 @@ pub enum Medium {
 }
 
 impl Medium {
-    pub fn of(file: &OwnedFd) -> Result<Self, Errno> {
-        match fstatfs(file)?.f_type as u32 {
-            TMPFS | RAMFS => Ok(Self::Memory),
-            _ => Ok(Self::Cached),
+    pub fn of(file: &OwnedFd) -> Self {
+        match fstatfs(file).map(|system| system.f_type as u32) {
+            Ok(TMPFS | RAMFS) => Self::Memory,
+            Ok(_) => Self::Cached,
+            Err(_) => Self::Other,
         }
     }
 
