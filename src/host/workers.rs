@@ -213,7 +213,6 @@ impl<S: Blocking> Storage for Workers<S> {
             match &local.place {
                 Place::Away(_) => return Poll::Pending,
                 Place::Ended(result) => return Poll::Ready(result.map(|_| None)),
-                Place::Here(_) if local.batch.is_last() => return Poll::Ready(Ok(None)),
                 Place::Here(_) => {
                     local.send(|inner, _| Task::List(inner, Batch::with_room(batch::ENTRIES)));
                     return Poll::Pending;

@@ -15,7 +15,6 @@ pub struct Batch {
     facts: Vec<Facts>,
     /// The next to be given out, and where its name begins.
     next: (usize, usize),
-    is_last: bool,
 }
 
 /// An entry without its name.
@@ -46,15 +45,6 @@ impl Batch {
         let Entry { name, kind, size, modified, mode, id } = entry;
         self.names.extend_from_slice(name);
         self.facts.push(Facts { name_len: name.len(), kind, size, modified, mode, id });
-    }
-
-    /// Nothing comes after it.
-    pub fn end(&mut self) {
-        self.is_last = true;
-    }
-
-    pub fn is_last(&self) -> bool {
-        self.is_last
     }
 
     /// Whether all have been given out.

@@ -131,13 +131,9 @@ fn list<S: Blocking>(storage: &mut S, mut job: S::Job, mut batch: Batch) -> Turn
             Poll::Pending if batch.is_empty() => return Turn::More(Task::List(job, batch)),
             Poll::Pending => break,
             Poll::Ready(Ok(Some(entry))) => batch.push(entry),
-            Poll::Ready(Ok(None)) => {
-                batch.end();
-                break;
-            }
-            Poll::Ready(Err(error)) => {
+            Poll::Ready(end) => {
+                let place = Place::Ended(end.map(|_| 0));
                 storage.cancel(job);
-                let place = Place::Ended(Err(error));
                 return Turn::Done(Back { place, cargo: Cargo::Entries(batch) }, None);
             }
         }
