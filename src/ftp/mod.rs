@@ -197,7 +197,7 @@ impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
 
     /// A server of `storage` for `accounts`, with room for as many sessions as are given. Each
     /// command needs a desk until it is done, each line until its end is there: with fewer desks
-    /// than sessions, some may have to wait.
+    /// than sessions, some may have to wait, and a client who comes then is turned away.
     pub fn new(
         storage: S,
         accounts: A,
@@ -214,6 +214,13 @@ impl<'a, S: Storage, A: Authenticator, const N: usize> Ftp<'a, S, A, N> {
         let budget = config.total_rate.map(rate::budget);
         let server = Server { storage, config, open: 0, budget, hashing: 0, stops_at: None };
         Self { server, accounts, sessions, free, free_count: free, desks, codecs: &mut [] }
+    }
+
+    /// A session that finds no desk waits for one, as long as it has its client and the server goes
+    /// on.
+    fn without_desk(&self, control: &dyn Stream, now: Instant) -> Action {
+        let is_over = self.server.stops_at.is_some_and(|end| end <= now);
+        if is_over || control.status() == Status::Broken { Action::Close } else { Action::Pending }
     }
 
     /// With MODE Z (draft-preston-ftpext-deflate) for as many sessions at once as there are
@@ -248,7 +255,7 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
     fn poll(&mut self, id: SessionId, mut io: Io<'_>, now: Instant) -> Action {
         let Some(session) = self.sessions.get_mut(id) else { return Action::Close };
         let desk = session.desk.take().or_else(|| self.desks.take());
-        let Some(desk) = desk else { return without_desk(io.control) };
+        let Some(desk) = desk else { return self.without_desk(io.control, now) };
         self.tell_who(id, desk, io.control, now);
         let Some(session) = self.sessions.get_mut(id) else { return Action::Close };
         let (server, accounts, codecs) = (&mut self.server, &mut self.accounts, &mut *self.codecs);
@@ -286,13 +293,5 @@ impl<S: Storage, A: Authenticator, const N: usize> Service for Ftp<'_, S, A, N> 
     fn account(&self, id: SessionId) -> &[u8] {
         let session = self.sessions.get(id).filter(|session| session.rights.is_some());
         session.map_or(&[], |session| &session.user)
-    }
-}
-
-/// A session that finds no desk waits for one, if it still has its client.
-fn without_desk(control: &dyn Stream) -> Action {
-    match control.status() {
-        Status::Broken => Action::Close,
-        _ => Action::Pending,
     }
 }
