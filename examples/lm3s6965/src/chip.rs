@@ -92,6 +92,13 @@ pub fn hardware_address() -> [u8; 6] {
     }
 }
 
+/// Why there was a fault, and at which address if that was it (ARMv7-M B3.2.15, B3.2.18).
+pub fn fault() -> (u32, u32) {
+    const STATUS: usize = 0xd28;
+    const BUS_ADDRESS: usize = 0xd38;
+    (PROCESSOR.read(STATUS), PROCESSOR.read(BUS_ADDRESS))
+}
+
 /// Sleeps until there is an interrupt. With interrupts off it is only the end of the sleep.
 pub fn sleep() {
     // SAFETY: it waits, and touches nothing.

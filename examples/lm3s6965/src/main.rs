@@ -149,7 +149,8 @@ impl Depth {
 /// Called when the processor cannot go on, the stack being thrown away (`start`).
 #[unsafe(no_mangle)]
 extern "C" fn HardFault() -> ! {
-    panic!("a fault of the processor: perhaps the stack is too small");
+    let (status, address) = chip::fault();
+    panic!("fault {status:#x} at {address:#x}: below 0x20000000 is where the stack ends");
 }
 
 #[panic_handler]

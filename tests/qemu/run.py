@@ -1,0 +1,257 @@
+#!/usr/bin/python3
+"""The server for a Cortex-M3 in QEMU, and clients against it, in a network namespace of its own.
+
+    run.py [WORD]...
+
+Plays the cases whose name has every WORD in it; all of them when there is none."""
+
+import ftplib
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+SERVER = "192.168.69.1"
+# Seconds that a case, or a step of it, may take.
+PATIENCE = 15
+# Bytes of the stack that must never have been in use.
+STACK_LEFT = 2048
+# More than a buffer of the server has; twice as much goes on its disk.
+CONTENT = bytes(i * 7 % 251 for i in range(5000))
+
+
+class Failure(Exception):
+    """A case did not go as it should."""
+
+
+def check(condition, message):
+    if not condition:
+        raise Failure(message)
+
+
+def enter_namespace():
+    """Starts this program again with a network and processes of its own, which end with it."""
+    here = os.readlink("/proc/self/ns/net")
+    outside = os.environ.get("TINYFTP_OUTSIDE")
+    if outside and outside != here:
+        return
+    if os.getuid() != 0:
+        sys.exit("run.py: run this as root: it makes a network namespace and a TAP device")
+    if outside:
+        sys.exit("run.py: unshare did not make a network namespace")
+    os.environ["TINYFTP_OUTSIDE"] = here
+    unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    os.execvp("unshare", unshare + [sys.executable, "-B", *sys.argv])
+
+
+class Board:
+    """The board, with the serial port in a file."""
+
+    def __init__(self):
+        subprocess.run([REPO / "scripts/setup-tap.sh"], check=True, stdout=subprocess.DEVNULL)
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen([REPO / "scripts/run-qemu.sh"], stdin=subprocess.DEVNULL,
+                                        stdout=self.log, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + 300  # the build
+        while b"tinyftp is at" not in self.output():
+            check(self.process.poll() is None and time.monotonic() < deadline, "it does not start")
+            time.sleep(0.1)
+
+    def output(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(PATIENCE)
+
+
+def run(*command, data=None):
+    """What a command prints, if it ends well."""
+    done = subprocess.run(command, input=data, timeout=PATIENCE, capture_output=True)
+    check(done.returncode == 0, f"{command[0]} ended with {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def curl(*arguments, data=None):
+    return run("curl", "-sS", "--max-time", str(PATIENCE), *arguments, data=data)
+
+
+def connect(passive=True):
+    ftp = ftplib.FTP(timeout=PATIENCE)
+    # The last session may be about to end.
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            ftp.connect(SERVER)
+            break
+        except ftplib.error_temp:
+            check(time.monotonic() < deadline, "no session is free")
+            time.sleep(0.1)
+    ftp.login()
+    ftp.set_pasv(passive)
+    return ftp
+
+
+def fetch(ftp, path, rest=None):
+    content = io.BytesIO()
+    ftp.retrbinary(f"RETR {path}", content.write, rest=rest)
+    return content.getvalue()
+
+
+def names(ftp):
+    return sorted(name for name, _ in ftp.mlsd())
+
+
+def echo_exchange(data):
+    with socket.create_connection((SERVER, 7), PATIENCE) as peer:
+        sender = threading.Thread(target=lambda: (peer.sendall(data),
+                                                  peer.shutdown(socket.SHUT_WR)))
+        sender.start()
+        got = b"".join(iter(lambda: peer.recv(4096), b""))
+        sender.join()
+    return got
+
+
+# The cases.
+
+def ping():
+    run("ping", "-c", "3", "-i", "0.2", "-W", "2", SERVER)
+    # As long as a frame may be.
+    run("ping", "-c", "3", "-i", "0.2", "-W", "2", "-s", "1472", SERVER)
+
+
+def curl_list_get_put():
+    url = f"ftp://{SERVER}/"
+    check(b"README.txt" in curl(url), "there is no README.txt in the listing")
+    check(b"Cortex-M3" in curl(url + "README.txt"), "this is not the README")
+    for mode in ([], ["--disable-epsv"], ["--ftp-port", "-"]):
+        curl(*mode, "-T", "-", url + "file", data=CONTENT)
+        check(curl(*mode, url + "file") == CONTENT, f"{mode}: other bytes came back")
+        curl("-Q", "DELE file", url)
+
+
+def ftplib_list_get_put():
+    for passive in (True, False):
+        with connect(passive) as ftp:
+            ftp.storbinary("STOR file", io.BytesIO(CONTENT))
+            ftp.storbinary("APPE file", io.BytesIO(b"more"))
+            check(fetch(ftp, "file") == CONTENT + b"more", "other bytes came back")
+            check(fetch(ftp, "file", 4000) == CONTENT[4000:] + b"more", "REST")
+            check(ftp.size("file") == len(CONTENT) + 4, "SIZE")
+            ftp.mkd("directory")
+            ftp.rename("file", "directory/other")
+            check(names(ftp) == ["README.txt", "directory"], f"there is {names(ftp)}")
+            check(ftp.nlst("directory") == ["directory/other"], "NLST")
+            ftp.delete("directory/other")
+            ftp.rmd("directory")
+
+
+def every_command():
+    """As deep as the stack can get."""
+    with connect() as ftp:
+        for command in ("FEAT", "HELP", "STAT", "STAT -R /", "HASH README.txt", "XCRC README.txt",
+                        "MLST README.txt", "SITE HELP", "PWD", "SYST", "AVBL"):
+            check(ftp.sendcmd(command)[0] == "2", command)
+        for algorithm in ("SHA-1", "MD5", "CRC32"):
+            ftp.sendcmd(f"OPTS HASH {algorithm}")
+            ftp.sendcmd("HASH README.txt")
+        for line in ("LIST -laR", "NLST *", "MLSD"):
+            ftp.retrlines(line, lambda _: None)
+
+
+def disk_full():
+    with connect() as ftp:
+        before = ftp.sendcmd("AVBL")
+        try:
+            ftp.storbinary("STOR large", io.BytesIO(CONTENT * 10))
+            raise Failure("50 KB were stored")
+        except ftplib.all_errors as error:
+            check(str(error)[:3] in ("452", "552"), f"the reply was {error}")
+    with connect() as ftp:
+        check(ftp.sendcmd("AVBL") == before, "it has left something")
+        check("large" not in names(ftp), "there is half a file")
+
+
+def all_at_once():
+    """Two transfers that stand still half-way, an echo in between, and one session too many."""
+    first, second = connect(), connect()
+    try:
+        first.storbinary("STOR file", io.BytesIO(CONTENT))
+        uploading = second.transfercmd("STOR second")
+        uploading.sendall(CONTENT[:1000])
+        downloading = first.transfercmd("RETR file")
+        check(echo_exchange(CONTENT * 20) == CONTENT * 20, "echo sent other bytes back")
+        with socket.create_connection((SERVER, 21), PATIENCE) as third:
+            check(third.recv(100).startswith(b"421 "), "a third session is not refused")
+        uploading.sendall(CONTENT[1000:3000])
+        uploading.close()
+        second.voidresp()
+        check(b"".join(iter(lambda: downloading.recv(4096), b"")) == CONTENT, "other bytes came")
+        downloading.close()
+        first.voidresp()
+        check(fetch(second, "second") == CONTENT[:3000], "other bytes were stored")
+        for name in ("file", "second"):
+            first.delete(name)
+    finally:
+        first.close()
+        second.close()
+
+
+def many_sessions():
+    """Nothing is used up."""
+    for turn in range(50):
+        with connect() as ftp:
+            ftp.storbinary("STOR again", io.BytesIO(CONTENT[:turn * 100]))
+            check(fetch(ftp, "again") == CONTENT[:turn * 100], f"turn {turn}: other bytes came")
+            ftp.delete("again")
+
+
+CASES = [ping, curl_list_get_put, ftplib_list_get_put, every_command, disk_full, all_at_once,
+         many_sessions]
+
+
+def stack_is_large_enough(board):
+    time.sleep(2)  # it looks once a second
+    check(b"panicked" not in board.output(), "it panicked")
+    depths = re.findall(rb"stack: (\d+) of (\d+) bytes", board.output())
+    check(depths, "it does not say how much of the stack was in use")
+    used, size = map(int, depths[-1])
+    print(f"     stack: {used} of {size} bytes")
+    check(used + STACK_LEFT <= size, f"less than {STACK_LEFT} bytes are left")
+
+
+def play(name, case):
+    begin = time.monotonic()
+    try:
+        case()
+    except (Failure, OSError, ftplib.Error, EOFError, subprocess.SubprocessError) as error:
+        print(f"FAIL {name}: {error!r}", flush=True)
+        return False
+    print(f"ok   {name} ({time.monotonic() - begin:.1f} s)", flush=True)
+    return True
+
+
+def main():
+    enter_namespace()
+    words = sys.argv[1:]
+    wanted = [case for case in CASES if all(word in case.__name__ for word in words)]
+    board = Board()
+    results = [play(case.__name__, case) for case in wanted]
+    results.append(play("stack_is_large_enough", lambda: stack_is_large_enough(board)))
+    board.end()
+    if not all(results):
+        print(board.output().decode(errors="replace"))
+    print(f"{results.count(True)} of {len(results)} cases")
+    sys.exit(not all(results))
+
+
+main()
