@@ -131,8 +131,9 @@ def ping():
 
 def curl_list_get_put():
     url = f"ftp://{SERVER}/"
-    check(b"README.txt" in curl(url), "there is no README.txt in the listing")
-    check(b"Cortex-M3" in curl(url + "README.txt"), "this is not the README")
+    check(b" flash\n" in curl(url), "there is no flash in the listing")
+    readme = (REPO / "examples/lm3s6965/files/README.txt").read_bytes()
+    check(curl(url + "flash/README.txt") == readme, "this is not the README")
     for mode in ([], ["--disable-epsv"], ["--ftp-port", "-"]):
         curl(*mode, "-T", "-", url + "file", data=CONTENT)
         check(curl(*mode, url + "file") == CONTENT, f"{mode}: other bytes came back")
@@ -149,23 +150,77 @@ def ftplib_list_get_put():
             check(ftp.size("file") == len(CONTENT) + 4, "SIZE")
             ftp.mkd("directory")
             ftp.rename("file", "directory/other")
-            check(names(ftp) == ["README.txt", "directory"], f"there is {names(ftp)}")
+            check(names(ftp) == ["directory", "flash"], f"there is {names(ftp)}")
             check(ftp.nlst("directory") == ["directory/other"], "NLST")
             ftp.delete("directory/other")
             ftp.rmd("directory")
 
 
+def files_in_flash():
+    with connect() as ftp:
+        sizes = {"CHANGELOG.md": (REPO / "CHANGELOG.md").stat().st_size,
+                 "README.txt": (REPO / "examples/lm3s6965/files/README.txt").stat().st_size}
+        listed = {name: int(facts["size"]) for name, facts in ftp.mlsd("flash")}
+        check(listed == sizes, f"MLSD has {listed}")
+        large, small = sorted(sizes, key=sizes.get, reverse=True)
+        for options, first in (("", "CHANGELOG.md"), ("-r", "README.txt"), ("-S", large),
+                               ("-Sr", small)):
+            lines = lines_of(ftp, f"LIST {options} flash")
+            check(len(lines) == 2 and lines[0].endswith(first), f"LIST {options}: {lines}")
+        tree = lines_of(ftp, "LIST -R")
+        check(any(line.endswith(" README.txt") for line in tree), f"LIST -R: {tree}")
+        changelog = (REPO / "CHANGELOG.md").read_bytes()
+        check(fetch(ftp, "flash/CHANGELOG.md") == changelog, "other bytes came")
+        check(fetch(ftp, "flash/CHANGELOG.md", 100) == changelog[100:], "REST")
+        check(fetch(ftp, "flash/CHANGELOG.md", 10**6) == b"", "REST behind its end")
+
+
+def flash_stays_as_it_is():
+    with connect() as ftp:
+        for command in ("DELE flash/README.txt", "RMD flash", "MKD flash/d", "RNFR flash/no",
+                        "MFMT 20260101000000 flash/README.txt", "SIZE flash/README.txt/no",
+                        "CWD flash/README.txt", "SITE CHMOD 644 flash/README.txt"):
+            refused(ftp, command)
+        for name in ("flash", "flash/README.txt"):
+            ftp.sendcmd(f"RNFR {name}")
+            refused(ftp, "RNTO other")
+        ftp.storbinary("STOR file", io.BytesIO(b"file"))
+        for name in ("flash/new", "flash/README.txt"):
+            ftp.sendcmd("RNFR file")
+            refused(ftp, f"RNTO {name}")
+        ftp.delete("file")
+        try:
+            ftp.storbinary("STOR flash/new", io.BytesIO(b"new"))
+            raise Failure("a file was stored in flash")
+        except ftplib.error_perm as error:
+            check(str(error).startswith("550 "), f"STOR: {error}")
+
+
+def lines_of(ftp, command):
+    lines = []
+    ftp.retrlines(command, lines.append)
+    return lines
+
+
+def refused(ftp, command):
+    try:
+        reply = ftp.sendcmd(command)
+    except ftplib.error_perm:
+        return
+    raise Failure(f"{command}: {reply}")
+
+
 def every_command():
     """As deep as the stack can get."""
     with connect() as ftp:
-        for command in ("FEAT", "HELP", "STAT", "STAT -R /", "HASH README.txt", "XCRC README.txt",
-                        "MLST README.txt", "SITE HELP", "PWD", "SYST", "AVBL"):
+        for command in ("FEAT", "HELP", "STAT", "STAT -R /", "HASH flash/README.txt", "XCRC flash/README.txt",
+                        "MLST flash/README.txt", "SITE HELP", "PWD", "SYST", "AVBL"):
             check(ftp.sendcmd(command)[0] == "2", command)
         for algorithm in ("SHA-1", "MD5", "CRC32"):
             ftp.sendcmd(f"OPTS HASH {algorithm}")
-            ftp.sendcmd("HASH README.txt")
+            ftp.sendcmd("HASH flash/README.txt")
         for line in ("LIST -laR", "NLST *", "MLSD"):
-            ftp.retrlines(line, lambda _: None)
+            lines_of(ftp, line)
 
 
 def disk_full():
@@ -215,8 +270,8 @@ def many_sessions():
             ftp.delete("again")
 
 
-CASES = [ping, curl_list_get_put, ftplib_list_get_put, every_command, disk_full, all_at_once,
-         many_sessions]
+CASES = [ping, curl_list_get_put, ftplib_list_get_put, files_in_flash, flash_stays_as_it_is,
+         every_command, disk_full, all_at_once, many_sessions]
 
 
 def stack_is_large_enough(board):

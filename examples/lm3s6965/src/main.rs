@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `main` | the service table and the loop |
 //! | `memory` | what the core is lent, and how much of it |
+//! | `flash` | files that are always there |
 //! | `ethernet`, `clock`, `uart` | drivers |
 //! | `chip` | registers |
 //! | `lent` | statics that are lent once |
@@ -17,6 +18,7 @@
 mod chip;
 mod clock;
 mod ethernet;
+mod flash;
 mod lent;
 mod memory;
 mod start;
@@ -32,20 +34,24 @@ use tinyftp::net::smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use tinyftp::net::{Address, Binding, Config, Net};
 use tinyftp::services::echo::Echo;
 use tinyftp::services::simple::Simple;
-use tinyftp::storage::Path;
 use tinyftp::storage::ram::RamDisk;
+use tinyftp::storage::{Op, Path, Storage};
 use tinyftp::time::{Duration, Instant, Timestamp};
 
 use clock::Clock;
 use ethernet::Mac;
+use flash::{DIRECTORY, File, Flash};
 use lent::Lent;
 use uart::Uart;
 
 const ADDRESS: IpCidr = IpCidr::new(IpAddress::v4(192, 168, 69, 1), 24);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-const README: &[u8] = b"\
-This is tinyftp on a Cortex-M3 with 64 KiB of RAM. What you store is gone at the next reset.\r\n";
+/// In the order of their names.
+static FILES: [File; 2] = [
+    File { name: "CHANGELOG.md", content: include_bytes!("../../../CHANGELOG.md") },
+    File { name: "README.txt", content: include_bytes!("../files/README.txt") },
+];
 
 /// Called when RAM is as it should be (`start`).
 #[unsafe(no_mangle)]
@@ -77,7 +83,8 @@ extern "C" fn main() -> ! {
         ..ftp::Config::default()
     };
     let (sessions, desks) = (memory::sessions(), memory::desks());
-    let mut ftp = Ftp::<_, _, { memory::LINE_MAX }>::new(disk(), accounts, config, sessions, desks);
+    let mut ftp =
+        Ftp::<_, _, { memory::LINE_MAX }>::new(storage(), accounts, config, sessions, desks);
     let mut echo_sessions = [None; memory::ECHO_SESSIONS];
     let mut echo = Simple::new(Echo, &mut echo_sessions, IDLE_TIMEOUT);
     let mut services = [Binding::tcp("ftp", 21, &mut ftp), Binding::tcp("echo", 7, &mut echo)];
@@ -89,13 +96,15 @@ extern "C" fn main() -> ! {
     }
 }
 
-/// A disk with something on it to be seen.
-fn disk() -> RamDisk<'static> {
+/// The disk in RAM, with the files in flash in a directory of theirs.
+fn storage() -> Flash<RamDisk<'static>> {
     let mut disk = memory::disk();
-    if let Some(path) = Path::new(b"/README.txt") {
-        disk.insert(path, README, Timestamp(0)).expect("there is room on an empty disk");
+    if let Some(path) = Path::new(DIRECTORY.as_bytes()) {
+        // This disk makes it at once.
+        let made = disk.start(Op::MakeDirectory { path, mode: 0o755 }, Timestamp(0));
+        made.expect("there is room on an empty disk");
     }
-    disk
+    Flash::new(disk, &FILES)
 }
 
 /// What this chip has that nobody can know: when its first frame came, to a cycle. That is worth

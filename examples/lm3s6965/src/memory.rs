@@ -6,8 +6,10 @@ use tinyftp::auth::Accounts;
 use tinyftp::ftp::{Desk, Ftp, Session};
 use tinyftp::net::smoltcp::iface::SocketStorage;
 use tinyftp::net::{Bucket, Buffers, Memory, Outbox, Slot, Timer};
+use tinyftp::storage::Storage;
 use tinyftp::storage::ram::{Block, Node, RamDisk};
 
+use crate::flash::Flash;
 use crate::lent::Lent;
 
 /// FTP sessions at once.
@@ -28,7 +30,7 @@ const SLOTS: usize = CONTROL_SLOTS + DATA_SLOTS;
 /// The longest line comes in one piece.
 const CONTROL_RECEIVE: usize = 256;
 /// Bytes of the longest reply, and of a short one that waits to be acknowledged.
-const CONTROL_TRANSMIT: usize = Ftp::<RamDisk<'_>, Accounts<'_>, LINE_MAX>::REPLY_MAX + 128;
+const CONTROL_TRANSMIT: usize = Ftp::<Flash<RamDisk<'_>>, Accounts<'_>, LINE_MAX>::REPLY_MAX + 128;
 /// Two full segments, and a bit.
 const DATA_BUFFER: usize = 3 * 1024;
 
@@ -37,7 +39,7 @@ const NODES: usize = 24;
 /// 14 KiB.
 const BLOCKS: usize = 28;
 
-type Job = <RamDisk<'static> as tinyftp::storage::Storage>::Job;
+type Job = <Flash<RamDisk<'static>> as Storage>::Job;
 
 /// What the network works in.
 pub fn network() -> Memory<'static> {
