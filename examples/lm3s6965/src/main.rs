@@ -34,14 +34,13 @@ use tinyftp::net::smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use tinyftp::net::{Address, Binding, Config, Net};
 use tinyftp::services::echo::Echo;
 use tinyftp::services::simple::Simple;
-use tinyftp::storage::ram::RamDisk;
 use tinyftp::storage::{Op, Path, Storage};
 use tinyftp::time::{Duration, Instant, Timestamp};
 
 use clock::Clock;
 use ethernet::Mac;
 use flash::{DIRECTORY, File, Flash};
-use lent::Lent;
+use memory::{Disk, FtpService};
 use uart::Uart;
 
 const ADDRESS: IpCidr = IpCidr::new(IpAddress::v4(192, 168, 69, 1), 24);
@@ -59,34 +58,10 @@ extern "C" fn main() -> ! {
     chip::start();
     uart::start();
     let mut clock = Clock::start();
-    static MAC: Lent<Mac> = Lent::new(Mac::NEW);
-    let mac = MAC.lend();
-    let hardware = chip::hardware_address();
-    mac.start(hardware);
-    info!("tinyftp is at {ADDRESS}, {}", EthernetAddress(hardware));
-    let seed = seed(mac, &mut clock);
-    let config = Config {
-        hardware: EthernetAddress(hardware),
-        addresses: &[Address::Fixed(ADDRESS)],
-        routes: &[],
-        host_name: None,
-        passive_ports: 49_152..=65_535,
-        seed,
-    };
-    let net = Net::new(&config, memory::network(), mac, clock.now());
-    let mut net = net.expect("the network is set up wrong");
-    let anonymous = Some(Account::anonymous(Grant::new(Rights::ALL)));
-    let accounts = Accounts { accounts: &mut [], anonymous };
-    let config = ftp::Config {
-        max_sessions: memory::FTP_SESSIONS,
-        idle_timeout: IDLE_TIMEOUT,
-        ..ftp::Config::default()
-    };
-    let (sessions, desks) = (memory::sessions(), memory::desks());
-    let mut ftp =
-        Ftp::<_, _, { memory::LINE_MAX }>::new(storage(), accounts, config, sessions, desks);
-    let mut echo_sessions = [None; memory::ECHO_SESSIONS];
-    let mut echo = Simple::new(Echo, &mut echo_sessions, IDLE_TIMEOUT);
+    let mac = memory::mac();
+    let mut net = network(mac, &mut clock);
+    let mut ftp = ftp();
+    let mut echo = Simple::new(Echo, memory::echo_sessions(), IDLE_TIMEOUT);
     let mut services = [Binding::tcp("ftp", 21, &mut ftp), Binding::tcp("echo", 7, &mut echo)];
     let mut depth = Depth::default();
     loop {
@@ -96,8 +71,45 @@ extern "C" fn main() -> ! {
     }
 }
 
+/// Sets the network up, when there is a sign of life on the wire.
+fn network(mac: &mut Mac, clock: &mut Clock) -> Net<'static> {
+    let hardware = chip::hardware_address();
+    mac.start(hardware);
+    info!("tinyftp is at {ADDRESS}, {}", EthernetAddress(hardware));
+    let config = Config {
+        hardware: EthernetAddress(hardware),
+        addresses: &[Address::Fixed(ADDRESS)],
+        routes: &[],
+        host_name: None,
+        passive_ports: 49_152..=65_535,
+        seed: seed(hardware, mac, clock),
+    };
+    Net::new(&config, memory::network(), mac, clock.now()).expect("this can be set up")
+}
+
+/// What this chip has that nobody can know: when its first frame came, to a cycle. That is worth
+/// some 20 bits to whoever is far away and little to a neighbor, who can send that frame: a board
+/// with a source of random numbers should use it here.
+fn seed([a, b, c, d, e, f]: [u8; 6], mac: &Mac, clock: &mut Clock) -> u128 {
+    wait(mac, clock, None);
+    let hardware = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
+    u128::from(hardware) << 64 | u128::from(clock.cycles())
+}
+
+/// Anybody may do anything.
+fn ftp() -> FtpService {
+    let anonymous = Some(Account::anonymous(Grant::new(Rights::ALL)));
+    let accounts = Accounts { accounts: &mut [], anonymous };
+    let config = ftp::Config {
+        max_sessions: memory::FTP_SESSIONS,
+        idle_timeout: IDLE_TIMEOUT,
+        ..ftp::Config::default()
+    };
+    Ftp::new(storage(), accounts, config, memory::sessions(), memory::desks())
+}
+
 /// The disk in RAM, with the files in flash in a directory of theirs.
-fn storage() -> Flash<RamDisk<'static>> {
+fn storage() -> Disk {
     let mut disk = memory::disk();
     if let Some(path) = Path::new(DIRECTORY.as_bytes()) {
         // This disk makes it at once.
@@ -105,16 +117,6 @@ fn storage() -> Flash<RamDisk<'static>> {
         made.expect("there is room on an empty disk");
     }
     Flash::new(disk, &FILES)
-}
-
-/// What this chip has that nobody can know: when its first frame came, to a cycle. That is worth
-/// some 20 bits to whoever is far away and little to a neighbor, who can send that frame: a board
-/// with a source of random numbers should use it here.
-fn seed(mac: &Mac, clock: &mut Clock) -> u128 {
-    wait(mac, clock, None);
-    let [a, b, c, d, e, f] = chip::hardware_address();
-    let hardware = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
-    u128::from(hardware) << 64 | u128::from(clock.cycles())
 }
 
 /// Sleeps until there is a frame, or until then.

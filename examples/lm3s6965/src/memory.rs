@@ -8,7 +8,9 @@ use tinyftp::net::smoltcp::iface::SocketStorage;
 use tinyftp::net::{Bucket, Buffers, Memory, Outbox, Slot, Timer};
 use tinyftp::storage::Storage;
 use tinyftp::storage::ram::{Block, Node, RamDisk};
+use tinyftp::time::Instant;
 
+use crate::ethernet::Mac;
 use crate::flash::Flash;
 use crate::lent::Lent;
 
@@ -17,10 +19,10 @@ pub const FTP_SESSIONS: usize = 2;
 /// One more, to say that there are too many.
 const FTP_PLACES: usize = FTP_SESSIONS + 1;
 /// Echo sessions at once.
-pub const ECHO_SESSIONS: usize = 1;
+const ECHO_SESSIONS: usize = 1;
 
 /// Bytes of the longest command line and of the longest path.
-pub const LINE_MAX: usize = 128;
+const LINE_MAX: usize = 128;
 
 const CONTROL_SLOTS: usize = FTP_PLACES + ECHO_SESSIONS;
 /// Each FTP session may have a transfer.
@@ -30,7 +32,7 @@ const SLOTS: usize = CONTROL_SLOTS + DATA_SLOTS;
 /// The longest line comes in one piece.
 const CONTROL_RECEIVE: usize = 256;
 /// Bytes of the longest reply, and of a short one that waits to be acknowledged.
-const CONTROL_TRANSMIT: usize = Ftp::<Flash<RamDisk<'_>>, Accounts<'_>, LINE_MAX>::REPLY_MAX + 128;
+const CONTROL_TRANSMIT: usize = FtpService::REPLY_MAX + 128;
 /// Two full segments, and a bit.
 const DATA_BUFFER: usize = 3 * 1024;
 
@@ -39,7 +41,17 @@ const NODES: usize = 24;
 /// 14 KiB.
 const BLOCKS: usize = 28;
 
-type Job = <Flash<RamDisk<'static>> as Storage>::Job;
+/// Where the files are.
+pub type Disk = Flash<RamDisk<'static>>;
+/// The FTP service.
+pub type FtpService = Ftp<'static, Disk, Accounts<'static>, LINE_MAX>;
+type Job = <Disk as Storage>::Job;
+
+/// The Ethernet MAC.
+pub fn mac() -> &'static mut Mac {
+    static MAC: Lent<Mac> = Lent::new(Mac::NEW);
+    MAC.lend()
+}
 
 /// What the network works in.
 pub fn network() -> Memory<'static> {
@@ -80,6 +92,12 @@ pub fn desks() -> &'static mut [MaybeUninit<Desk<'static, Job, LINE_MAX>>] {
     static DESKS: Lent<[MaybeUninit<Desk<'static, Job, LINE_MAX>>; FTP_PLACES]> =
         Lent::new([const { MaybeUninit::uninit() }; FTP_PLACES]);
     DESKS.lend()
+}
+
+/// What echo sessions are in.
+pub fn echo_sessions() -> &'static mut [Option<Instant>] {
+    static SESSIONS: Lent<[Option<Instant>; ECHO_SESSIONS]> = Lent::new([None; ECHO_SESSIONS]);
+    SESSIONS.lend()
 }
 
 /// An empty disk.
