@@ -87,13 +87,13 @@ def curl(*arguments, data=None):
 
 def connect(passive=True):
     ftp = ftplib.FTP(timeout=PATIENCE)
-    # The last session may be about to end.
+    # The last sessions may be about to end.
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
             ftp.connect(SERVER)
             break
-        except ftplib.error_temp:
+        except (ftplib.error_temp, ConnectionResetError):
             check(time.monotonic() < deadline, "no session is free")
             time.sleep(0.1)
     ftp.login()
@@ -112,6 +112,7 @@ def names(ftp):
 
 
 def echo_exchange(data):
+    """What echo makes of the data."""
     with socket.create_connection((SERVER, 7), PATIENCE) as peer:
         sender = threading.Thread(target=lambda: (peer.sendall(data),
                                                   peer.shutdown(socket.SHUT_WR)))
@@ -213,8 +214,9 @@ def refused(ftp, command):
 def every_command():
     """As deep as the stack can get."""
     with connect() as ftp:
-        for command in ("FEAT", "HELP", "STAT", "STAT -R /", "HASH flash/README.txt", "XCRC flash/README.txt",
-                        "MLST flash/README.txt", "SITE HELP", "PWD", "SYST", "AVBL"):
+        for command in ("FEAT", "HELP", "STAT", "STAT -R /", "HASH flash/README.txt",
+                        "XCRC flash/README.txt", "MLST flash/README.txt", "SITE HELP", "PWD",
+                        "SYST", "AVBL"):
             check(ftp.sendcmd(command)[0] == "2", command)
         for algorithm in ("SHA-1", "MD5", "CRC32"):
             ftp.sendcmd(f"OPTS HASH {algorithm}")
@@ -261,6 +263,23 @@ def all_at_once():
         second.close()
 
 
+def more_clients_than_places():
+    """Forty connections to a server that has room for four."""
+    peers = []
+    for port in (7, 21) * 20:
+        peer = socket.socket()
+        peer.setblocking(False)
+        peer.connect_ex((SERVER, port))
+        peers.append(peer)
+    time.sleep(2)
+    for peer in peers:
+        peer.close()
+    with connect() as ftp:
+        check(fetch(ftp, "flash/README.txt") != b"", "README.txt is empty")
+    time.sleep(1)
+    check(echo_exchange(CONTENT) == CONTENT, "echo sent other bytes back")
+
+
 def many_sessions():
     """Nothing is used up."""
     for turn in range(50):
@@ -271,7 +290,8 @@ def many_sessions():
 
 
 CASES = [ping, curl_list_get_put, ftplib_list_get_put, files_in_flash, flash_stays_as_it_is,
-         every_command, disk_full, all_at_once, many_sessions]
+         every_command, disk_full, all_at_once, more_clients_than_places,
+         many_sessions]
 
 
 def stack_is_large_enough(board):
