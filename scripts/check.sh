@@ -55,6 +55,7 @@ allocating() {
 step "cargo fmt"
 cargo fmt --check
 cargo fmt --check --manifest-path fuzz/Cargo.toml
+cargo fmt --check --manifest-path examples/lm3s6965/Cargo.toml
 
 for features in "" "--no-default-features" "--no-default-features --features ipv4" \
     "--no-default-features --features ipv4,dhcp" "--no-default-features --features ipv6" \
@@ -79,6 +80,14 @@ for features in "${cores[@]}"; do
     fi
     echo "none of its crates asks for an allocator"
 done
+
+step "the microcontroller: whether it fits"
+if have_target; then
+    (cd examples/lm3s6965 && cargo clippy --release -- -D warnings)
+    scripts/run-qemu.sh --build
+else
+    echo "not built: this toolchain has no $thumb"
+fi
 
 step "shellcheck"
 install shellcheck
