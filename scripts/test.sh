@@ -12,6 +12,7 @@ needs=(
     busybox:busybox mkfs.ext4:e2fsprogs fsfreeze:util-linux nmap:nmap node:nodejs npm:npm
     ethtool:ethtool nft:nftables tshark:tshark
     dnsmasq:dnsmasq-base dbus-daemon:dbus-daemon arping:iputils-arping
+    qemu-system-arm:qemu-system-arm readelf:binutils
 )
 # What no package has comes from PyPI and npm, to a place that all clones share.
 fetched=target/clients
@@ -121,3 +122,8 @@ as_root /usr/bin/python3 tests/clients/run.py "$@"
 [ $# -eq 0 ] || exit 0
 as_root /usr/bin/python3 tests/topologies/run.py --offload off offload
 as_root /usr/bin/python3 tests/topologies/run.py
+if rustup target list --installed 2>/dev/null | grep -qx thumbv7m-none-eabi; then
+    as_root env "PATH=$PATH" /usr/bin/python3 tests/qemu/run.py
+else
+    echo "test.sh: tests/qemu is NOT PLAYED: this toolchain has no thumbv7m-none-eabi" >&2
+fi
