@@ -241,7 +241,7 @@ impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
             let path = Escaped(self.desk.path.as_path().as_bytes());
             let time = turn.now.since(transfer.started);
             let (seconds, millis) = (time.as_secs(), time.subsec_millis());
-            // In tenths of MB/s: floating point takes 9 KiB of flash on a microcontroller.
+            // In tenths of MB/s: floating point takes 10 KiB of flash on a microcontroller.
             let rate = bytes.saturating_mul(10) / (time.as_micros() as u64).max(1);
             let (rate, tenth) = (rate / 10, rate % 10);
             if reply.code() < 400 {

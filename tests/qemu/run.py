@@ -7,7 +7,6 @@ Plays the cases whose name has every WORD in it; all of them when there is none.
 
 import ftplib
 import io
-import os
 import re
 import signal
 import socket
@@ -18,38 +17,17 @@ import threading
 import time
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[2]
-SERVER = "192.168.69.1"
+sys.dont_write_bytecode = True  # this may run as root in somebody's clone
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "clients"))
+from lab import REPO, SERVER, Failure, check, enter_namespace
+
 # Seconds that a case, or a step of it, may take.
 PATIENCE = 15
 # Bytes of the stack that must never have been in use.
 STACK_LEFT = 2048
 # More than a buffer of the server has; twice as much goes on its disk.
 CONTENT = bytes(i * 7 % 251 for i in range(5000))
-
-
-class Failure(Exception):
-    """A case did not go as it should."""
-
-
-def check(condition, message):
-    if not condition:
-        raise Failure(message)
-
-
-def enter_namespace():
-    """Starts this program again with a network and processes of its own, which end with it."""
-    here = os.readlink("/proc/self/ns/net")
-    outside = os.environ.get("TINYFTP_OUTSIDE")
-    if outside and outside != here:
-        return
-    if os.getuid() != 0:
-        sys.exit("run.py: run this as root: it makes a network namespace and a TAP device")
-    if outside:
-        sys.exit("run.py: unshare did not make a network namespace")
-    os.environ["TINYFTP_OUTSIDE"] = here
-    unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    os.execvp("unshare", unshare + [sys.executable, "-B", *sys.argv])
 
 
 class Board:
