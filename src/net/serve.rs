@@ -63,8 +63,6 @@ impl<'a> Net<'a> {
         services: &mut [Binding<'_>],
         now: Instant,
     ) {
-        let kind = self.kind(at);
-        self.half_open.of(kind).remove(self.slots, at);
         let slot = &mut self.slots[usize::from(at)];
         let (local, peer) = (socket_address(slot.tuple.local), socket_address(slot.tuple.remote));
         let id = service_at(services, service).and_then(|service| service.open(local, peer, now));
