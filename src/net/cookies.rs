@@ -14,7 +14,7 @@ use smoltcp::wire::{
 };
 
 use super::demux::Arrival;
-use super::device::{Framed, Lost, Nowhere, OneFrame};
+use super::device::{Exit, Port};
 use super::frame::Segment;
 use super::index::Tuple;
 use super::slots::{Kind, Role};
@@ -50,19 +50,19 @@ impl Net<'_> {
             ..SYN
         });
         self.cookies_until = now + 2 * LIFE;
-        let answer = Framed { token: answer, header };
+        let answer = Exit::Framed(answer, header);
         answer.consume(reply.len(), |packet| reply.emit(packet, &self.capabilities.checksum));
     }
 
     /// A segment that belongs to no connection: if it acknowledges a cookie, there is one now.
-    pub(super) fn redeem(&mut self, arrival: Arrival<'_, impl TxToken>, services: &[Binding<'_>]) {
+    pub(super) fn redeem<T: TxToken>(&mut self, arrival: Arrival<'_, T>, services: &[Binding<'_>]) {
         let (segment, now) = (arrival.segment, arrival.now);
         let service = self.service_for(&segment.tuple, services);
         let service = service.filter(|_| self.is_redeemable(&segment, now));
         let Some(service) = service else { return self.refuse(arrival) };
         let kind = self.kind_for(service, services);
         let Some(at) = self.take_any(kind) else { return self.refuse(arrival) };
-        self.replay(at, Role::HalfOpen { service }, &segment, now);
+        self.replay::<T>(at, Role::HalfOpen { service }, &segment, now);
         self.feed(at, arrival);
     }
 
@@ -78,7 +78,7 @@ impl Net<'_> {
 
     /// Has the socket of a slot live through the request that is acknowledged now, and the answer
     /// to it.
-    fn replay(&mut self, at: u16, role: Role, segment: &Segment, now: Instant) {
+    fn replay<T: TxToken>(&mut self, at: u16, role: Role, segment: &Segment, now: Instant) {
         let Tuple { local, remote } = segment.tuple;
         let (isn, irs) = numbers(segment);
         let syn = Packet::new(remote, local, |_| TcpRepr { seq_number: number(irs), ..SYN });
@@ -89,9 +89,10 @@ impl Net<'_> {
         let mut iface = self.packet_interface(isn, &capabilities, now);
         self.prepare(at, role, &segment.tuple, (isn, irs), now);
         let sockets = &mut self.slots[usize::from(at)].sockets;
-        let mut device = OneFrame::new(packet, Lost, &capabilities);
-        iface.poll_ingress_single(instant(now), &mut device, sockets);
-        iface.poll_egress(instant(now), &mut Nowhere(&capabilities), sockets);
+        let mut port = Port::<T>::received(packet, Exit::Nowhere, &capabilities);
+        iface.poll_ingress_single(instant(now), &mut port, sockets);
+        let mut port = Port::<T>::sending(Some(Exit::Nowhere), &capabilities);
+        iface.poll_egress(instant(now), &mut port, sockets);
     }
 
     /// A slot for somebody who means it: if none is free, that of the request that has waited for

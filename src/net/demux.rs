@@ -7,7 +7,7 @@ use smoltcp::socket::tcp::State;
 use super::addressing::Outcome;
 #[cfg(feature = "dhcp")]
 use super::addressing::dhcp::Dhcp;
-use super::device::OneFrame;
+use super::device::{Exit, Port};
 use super::frame::{self, Frame, Segment};
 use super::index::Tuple;
 use super::secret::interface_seed;
@@ -167,8 +167,8 @@ impl Net<'_> {
         let Arrival { segment, frame, answer, now } = arrival;
         let slot = &mut self.slots[usize::from(at)];
         let before = slot.state();
-        let mut device = OneFrame::new(frame, answer, &self.capabilities);
-        self.iface.poll_ingress_single(instant(now), &mut device, &mut slot.sockets);
+        let mut port = Port::received(frame, Exit::Wire(answer), &self.capabilities);
+        self.iface.poll_ingress_single(instant(now), &mut port, &mut slot.sockets);
         if before == State::SynSent && segment.syn {
             slot.irs = segment.sequence;
         }
@@ -241,8 +241,8 @@ impl Net<'_> {
         let mut iface = self.throw_away_interface(isn, now);
         self.prepare(at, role, &segment.tuple, (isn, segment.sequence), now);
         let slot = &mut self.slots[usize::from(at)];
-        let mut device = OneFrame::new(frame, answer, &self.capabilities);
-        iface.poll_ingress_single(instant(now), &mut device, &mut slot.sockets);
+        let mut port = Port::received(frame, Exit::Wire(answer), &self.capabilities);
+        iface.poll_ingress_single(instant(now), &mut port, &mut slot.sockets);
         // If smoltcp did not like the segment, serving finds the socket still listening.
         self.mark(at);
     }
@@ -277,8 +277,8 @@ impl Net<'_> {
     pub(super) fn throw_away_interface(&self, isn: u32, now: Instant) -> Interface {
         let mut config = smoltcp::iface::Config::new(self.hardware.into());
         config.random_seed = interface_seed(isn);
-        let mut device = OneFrame::none(&self.capabilities);
-        let mut iface = Interface::new(config, &mut device, instant(now));
+        let mut port = Port::closed(&self.capabilities);
+        let mut iface = Interface::new(config, &mut port, instant(now));
         self.share_addresses(&mut iface);
         iface
     }

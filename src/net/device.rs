@@ -1,4 +1,6 @@
-//! Devices that stand between smoltcp and the real one: one frame in, or frames out only.
+//! The device that smoltcp sees: of the real one, a frame that came in, and room for one to go out.
+//!
+//! There is this one type, so that what smoltcp does for each type of device is compiled once.
 
 use core::cell::Cell;
 
@@ -9,23 +11,122 @@ use smoltcp::wire::{ETHERNET_HEADER_LEN, EthernetFrame, EthernetRepr};
 /// Bytes of a packet without data at most: an IPv6 header, and a TCP header with all its options.
 const SEGMENT_MAX: usize = 40 + 60;
 
-/// A device that has received one frame, and may send one in answer.
-pub(super) struct OneFrame<'f, T> {
-    frame: Option<&'f [u8]>,
-    answer: Option<T>,
-    capabilities: &'f DeviceCapabilities,
+/// A device through which one frame comes in at most, and one goes out.
+pub(super) struct Port<'p, T> {
+    frame: Option<&'p [u8]>,
+    exit: Option<Exit<T>>,
+    /// Whether something went out.
+    used: Cell<bool>,
+    capabilities: &'p DeviceCapabilities,
 }
 
-impl<'f, T: TxToken> OneFrame<'f, T> {
-    pub fn new(frame: &'f [u8], answer: T, capabilities: &'f DeviceCapabilities) -> Self {
-        Self { frame: Some(frame), answer: Some(answer), capabilities }
+/// Where what smoltcp sends goes to.
+pub(super) enum Exit<T> {
+    /// To the wire.
+    Wire(T),
+    /// To the wire: a packet, in a frame that is addressed already.
+    Framed(T, EthernetRepr),
+    /// To nobody: a packet without data.
+    Nowhere,
+}
+
+impl<'p, T: TxToken> Port<'p, T> {
+    /// A frame comes in, and may be answered.
+    pub fn received(
+        frame: &'p [u8],
+        answer: Exit<T>,
+        capabilities: &'p DeviceCapabilities,
+    ) -> Self {
+        Self { frame: Some(frame), ..Self::sending(Some(answer), capabilities) }
+    }
+
+    /// A frame may go out, if there is room for one.
+    pub fn sending(exit: Option<Exit<T>>, capabilities: &'p DeviceCapabilities) -> Self {
+        Self { frame: None, exit, used: Cell::new(false), capabilities }
+    }
+
+    /// Whether something went out.
+    pub fn is_used(&self) -> bool {
+        self.used.get()
     }
 }
 
-impl<'f> OneFrame<'f, Never> {
-    /// Without a frame.
-    pub fn none(capabilities: &'f DeviceCapabilities) -> Self {
-        Self { frame: None, answer: None, capabilities }
+impl<'p> Port<'p, Never> {
+    /// Nothing comes in or goes out.
+    pub fn closed(capabilities: &'p DeviceCapabilities) -> Self {
+        Self::sending(None, capabilities)
+    }
+}
+
+impl<'p, T: TxToken> Device for Port<'p, T> {
+    type RxToken<'d>
+        = Received<'p>
+    where
+        Self: 'd;
+    type TxToken<'d>
+        = Sent<'d, T>
+    where
+        Self: 'd;
+
+    fn receive(&mut self, now: Instant) -> Option<(Received<'p>, Sent<'_, T>)> {
+        let frame = self.frame.take()?;
+        Some((Received(frame), self.transmit(now)?))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Sent<'_, T>> {
+        let exit = self.exit.take()?;
+        Some(Sent { exit, used: &self.used })
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        self.capabilities.clone()
+    }
+}
+
+/// The frame that came in through a [`Port`].
+pub(super) struct Received<'p>(&'p [u8]);
+
+impl RxToken for Received<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(self.0)
+    }
+}
+
+/// The frame that goes out through a [`Port`].
+pub(super) struct Sent<'d, T> {
+    exit: Exit<T>,
+    used: &'d Cell<bool>,
+}
+
+impl<T: TxToken> TxToken for Sent<'_, T> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        self.used.set(true);
+        self.exit.consume(len, f)
+    }
+
+    fn set_meta(&mut self, meta: PacketMeta) {
+        self.exit.set_meta(meta);
+    }
+}
+
+impl<T: TxToken> TxToken for Exit<T> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        match self {
+            Self::Wire(token) => token.consume(len, f),
+            Self::Framed(token, header) => token.consume(ETHERNET_HEADER_LEN + len, |buffer| {
+                let mut frame = EthernetFrame::new_unchecked(buffer);
+                header.emit(&mut frame);
+                f(frame.payload_mut())
+            }),
+            Self::Nowhere => f(&mut [0; SEGMENT_MAX][..len]),
+        }
+    }
+
+    fn set_meta(&mut self, meta: PacketMeta) {
+        match self {
+            Self::Wire(token) | Self::Framed(token, _) => token.set_meta(meta),
+            Self::Nowhere => {}
+        }
     }
 }
 
@@ -35,159 +136,5 @@ pub(super) enum Never {}
 impl TxToken for Never {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, _: usize, _: F) -> R {
         match self {}
-    }
-}
-
-/// A device for packets that nobody gets.
-pub(super) struct Nowhere<'c>(pub &'c DeviceCapabilities);
-
-impl Device for Nowhere<'_> {
-    type RxToken<'d>
-        = Received<'d>
-    where
-        Self: 'd;
-    type TxToken<'d>
-        = Lost
-    where
-        Self: 'd;
-
-    fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Lost)> {
-        None
-    }
-
-    fn transmit(&mut self, _: Instant) -> Option<Lost> {
-        Some(Lost)
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        self.0.clone()
-    }
-}
-
-/// A token for a packet that nobody gets, and that has no data.
-pub(super) struct Lost;
-
-impl TxToken for Lost {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        f(&mut [0; SEGMENT_MAX][..len])
-    }
-}
-
-/// The frame of a [`OneFrame`].
-pub(super) struct Received<'f>(&'f [u8]);
-
-impl<'f, T: TxToken> Device for OneFrame<'f, T> {
-    type RxToken<'d>
-        = Received<'f>
-    where
-        Self: 'd;
-    type TxToken<'d>
-        = T
-    where
-        Self: 'd;
-
-    fn receive(&mut self, _: Instant) -> Option<(Received<'f>, T)> {
-        let (frame, token) = (self.frame.take()?, self.answer.take()?);
-        Some((Received(frame), token))
-    }
-
-    fn transmit(&mut self, _: Instant) -> Option<T> {
-        None
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        self.capabilities.clone()
-    }
-}
-
-impl RxToken for Received<'_> {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        f(self.0)
-    }
-}
-
-/// A token for a packet, which goes into a frame that is addressed already.
-pub(super) struct Framed<T> {
-    pub token: T,
-    pub header: EthernetRepr,
-}
-
-impl<T: TxToken> TxToken for Framed<T> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        self.token.consume(ETHERNET_HEADER_LEN + len, |buffer| {
-            let mut frame = EthernetFrame::new_unchecked(buffer);
-            self.header.emit(&mut frame);
-            f(frame.payload_mut())
-        })
-    }
-
-    fn set_meta(&mut self, meta: PacketMeta) {
-        self.token.set_meta(meta);
-    }
-}
-
-/// A device that only sends, and remembers how that went.
-pub(super) struct Outlet<'d, D: ?Sized> {
-    device: &'d mut D,
-    /// Whether there was no room for a frame.
-    full: bool,
-    /// Whether something was sent.
-    used: Cell<bool>,
-}
-
-impl<'d, D: ?Sized> Outlet<'d, D> {
-    pub fn new(device: &'d mut D) -> Self {
-        Self { device, full: false, used: Cell::new(false) }
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.full
-    }
-
-    pub fn is_used(&self) -> bool {
-        self.used.get()
-    }
-}
-
-impl<D: Device + ?Sized> Device for Outlet<'_, D> {
-    type RxToken<'d>
-        = D::RxToken<'d>
-    where
-        Self: 'd;
-    type TxToken<'d>
-        = Noted<'d, D::TxToken<'d>>
-    where
-        Self: 'd;
-
-    fn receive(&mut self, _: Instant) -> Option<(D::RxToken<'_>, Noted<'_, D::TxToken<'_>>)> {
-        None
-    }
-
-    fn transmit(&mut self, now: Instant) -> Option<Noted<'_, D::TxToken<'_>>> {
-        let Self { device, full, used } = self;
-        let token = device.transmit(now);
-        *full |= token.is_none();
-        token.map(|token| Noted { token, used })
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        self.device.capabilities()
-    }
-}
-
-/// A token of an [`Outlet`].
-pub(super) struct Noted<'o, T> {
-    token: T,
-    used: &'o Cell<bool>,
-}
-
-impl<T: TxToken> TxToken for Noted<'_, T> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        self.used.set(true);
-        self.token.consume(len, f)
-    }
-
-    fn set_meta(&mut self, meta: PacketMeta) {
-        self.token.set_meta(meta);
     }
 }

@@ -5,7 +5,7 @@ use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, TxToken};
 use smoltcp::wire::{ETHERNET_HEADER_LEN, EthernetFrame, EthernetRepr, HardwareAddress};
 
-use super::device::{Framed, OneFrame, Outlet};
+use super::device::{Exit, Port};
 use super::secret::interface_seed;
 use super::{Net, instant};
 use crate::time::Instant;
@@ -14,9 +14,9 @@ impl Net<'_> {
     /// Gives smoltcp a frame of ARP or of neighbor discovery. Who waits for a neighbor looks
     /// again whether it is known now.
     pub(super) fn meet(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
-        let mut device = OneFrame::new(frame, answer, &self.capabilities);
+        let mut port = Port::received(frame, Exit::Wire(answer), &self.capabilities);
         let mut nobody = SocketSet::new(&mut [][..]);
-        self.iface.poll_ingress_single(instant(now), &mut device, &mut nobody);
+        self.iface.poll_ingress_single(instant(now), &mut port, &mut nobody);
         while let Some(slot) = self.neighborless.pop() {
             self.mark(slot);
         }
@@ -34,10 +34,10 @@ impl Net<'_> {
         };
         let capabilities = self.packet_capabilities();
         let mut iface = self.packet_interface(0, &capabilities, now);
-        let answer = Framed { token: answer, header };
-        let mut device = OneFrame::new(frame.payload(), answer, &capabilities);
+        let answer = Exit::Framed(answer, header);
+        let mut port = Port::received(frame.payload(), answer, &capabilities);
         let mut nobody = SocketSet::new(&mut [][..]);
-        iface.poll_ingress_single(instant(now), &mut device, &mut nobody);
+        iface.poll_ingress_single(instant(now), &mut port, &mut nobody);
     }
 
     /// A slot has something to send, and its neighbor is not known. smoltcp has `asked` for it,
@@ -61,7 +61,9 @@ impl Net<'_> {
         self.share_routes(&mut iface);
         let slot = &mut self.slots[usize::from(at)];
         slot.forget_neighbor();
-        iface.poll_egress(instant(now), &mut Outlet::new(device), &mut slot.sockets);
+        let exit = device.transmit(instant(now)).map(Exit::Wire);
+        let mut port = Port::sending(exit, &self.capabilities);
+        iface.poll_egress(instant(now), &mut port, &mut slot.sockets);
     }
 
     /// Those of the device, for packets without their frames.
@@ -84,8 +86,7 @@ impl Net<'_> {
     ) -> Interface {
         let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
         config.random_seed = interface_seed(isn);
-        let mut device = OneFrame::none(capabilities);
-        let mut iface = Interface::new(config, &mut device, instant(now));
+        let mut iface = Interface::new(config, &mut Port::closed(capabilities), instant(now));
         self.share_addresses(&mut iface);
         iface
     }

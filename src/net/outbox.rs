@@ -5,6 +5,7 @@ use smoltcp::phy::Device;
 use smoltcp::socket::udp::{PacketBuffer, PacketMetadata, Socket, UdpMetadata};
 use smoltcp::wire::IpEndpoint;
 
+use super::device::{Exit, Port};
 use super::{due_at, instant};
 use crate::time::{Duration, Instant};
 
@@ -73,8 +74,11 @@ impl<'a> Outbox<'a> {
         now: Instant,
     ) -> Option<Instant> {
         let (until, sockets) = (self.until?, self.sockets.as_mut()?);
+        let capabilities = device.capabilities();
         if now < until {
-            iface.poll_egress(instant(now), device, sockets);
+            let exit = device.transmit(instant(now)).map(Exit::Wire);
+            let mut port = Port::sending(exit, &capabilities);
+            iface.poll_egress(instant(now), &mut port, sockets);
         }
         let due = due_at(iface, sockets, now);
         let socket = sockets.get_mut::<Socket>(SocketHandle::default());

@@ -5,7 +5,7 @@ use smoltcp::phy::Device;
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Duration as SmoltcpDuration;
 
-use super::device::Outlet;
+use super::device::{Exit, Port};
 use super::slots::{Role, Session, Slot};
 use super::stream::TcpStream;
 use super::{Binding, Net, due_at, instant, service_at, socket_address};
@@ -218,20 +218,23 @@ impl<'a> Net<'a> {
             slot.socket_mut().set_keep_alive(None);
         }
         let due = self.iface.poll_at(stack_now, &slot.sockets).is_some_and(|due| due <= stack_now);
-        let mut outlet = Outlet::new(device);
         for turn in 0..FRAMES_A_SLOT {
+            let exit = device.transmit(stack_now).map(Exit::Wire);
+            let is_full = exit.is_none();
+            let mut port = Port::sending(exit, &self.capabilities);
             let before = slot.state();
-            let result = self.iface.poll_egress(stack_now, &mut outlet, &mut slot.sockets);
+            let result = self.iface.poll_egress(stack_now, &mut port, &mut slot.sockets);
+            let asked = port.is_used();
+            drop(port);
             slot.follow(before, false);
             if result == PollResult::SocketStateChanged {
                 self.sent += 1;
                 continue;
             }
-            if turn == 0 && due && !outlet.is_full() {
-                let asked = outlet.is_used();
+            if turn == 0 && due && !is_full {
                 return self.await_neighbor(at, asked, device, now);
             }
-            if turn > 0 && outlet.is_full() {
+            if turn > 0 && is_full {
                 break;
             }
             // Nothing is left, or nothing can be sent now: the deadline of the slot says when.

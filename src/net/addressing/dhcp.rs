@@ -18,7 +18,7 @@ use super::claim::Origin;
 use super::plan::is_host;
 use super::{Addressing, HostName};
 use crate::net::datagram::{HOP_LIMIT, Outgoing};
-use crate::net::device::{OneFrame, Outlet};
+use crate::net::device::{Exit, Port};
 use crate::net::frame::Message;
 use crate::net::index::Tuple;
 use crate::net::secret::Secret;
@@ -133,8 +133,8 @@ impl<'a> Dhcp<'a> {
             return;
         }
         let due = iface.poll_at(instant(now), &self.sockets);
-        let mut device = OneFrame::new(frame, token, capabilities);
-        iface.poll_ingress_single(instant(now), &mut device, &mut self.sockets);
+        let mut port = Port::received(frame, Exit::Wire(token), capabilities);
+        iface.poll_ingress_single(instant(now), &mut port, &mut self.sockets);
         // smoltcp does not say whether the transaction was ours. If it was, it does something else
         // next.
         let is_ours = iface.poll_at(instant(now), &self.sockets) != due;
@@ -199,17 +199,20 @@ impl<'a> Dhcp<'a> {
             self.declined = None;
             broadcast(&declining(declined, self.hardware, random), self.hardware, token);
         }
-        let mut outlet = Outlet::new(device);
+        let capabilities = device.capabilities();
         for _ in 0..MESSAGES_A_TURN {
             if now < self.quiet_until || !self.is_due(iface, now) {
                 break;
             }
+            let exit = device.transmit(instant(now)).map(Exit::Wire);
+            let is_full = exit.is_none();
+            let mut port = Port::sending(exit, &capabilities);
             let until = now + self.pace(random);
-            iface.poll_egress(instant(now), &mut outlet, &mut self.sockets);
+            iface.poll_egress(instant(now), &mut port, &mut self.sockets);
             if let Some(Event::Deconfigured) = self.socket().poll() {
                 self.lose("the lease has run out");
             }
-            if outlet.is_full() {
+            if is_full {
                 return None;
             }
             // All servers were asked, and smoltcp waits for their offers.
