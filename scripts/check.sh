@@ -59,7 +59,7 @@ cargo fmt --check --manifest-path examples/lm3s6965/Cargo.toml
 
 for features in "" "--no-default-features" "--no-default-features --features ipv4" \
     "--no-default-features --features ipv4,dhcp" "--no-default-features --features ipv6" \
-    "--no-default-features --features mdns" \
+    "--no-default-features --features mdns" "--no-default-features --features hash" \
     "--no-default-features --features ipv4,ipv6,dhcp,mdns,log"; do
     step "cargo clippy $features"
     # shellcheck disable=SC2086

@@ -112,8 +112,8 @@ unpack_daemons
 cargo build --release
 cargo build --examples
 cargo test
-cargo test --no-default-features
-cargo test --no-default-features --features ipv4,ipv6
+cargo test --no-default-features --features hash
+cargo test --no-default-features --features ipv4,ipv6,hash
 # Nothing is counted: only whether it works.
 cargo test --bench cost
 # Each first as on a wire, and then with what the kernel can do for us.

@@ -34,6 +34,7 @@
 //!   protocols alone.
 //! - `dhcp`: addresses from a DHCP server.
 //! - `mdns`: a name on the local network, `services::mdns`.
+//! - `hash`: SHA-256, SHA-1 and MD5 for `HASH` and the like; CRC-32 is always there.
 //! - `log`: log lines through the `log` crate.
 //! - `host` (default): the Linux program.
 //!

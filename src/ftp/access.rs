@@ -116,7 +116,7 @@ impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
         self.session.release_codec(turn.codecs);
         self.session.level = deflate::LEVEL;
         self.session.facts = Facts::ALL;
-        self.session.algorithm = Algorithm::Sha256;
+        self.session.algorithm = Algorithm::DEFAULT;
         self.session.epsv_all = false;
         self.session.idle_timeout = turn.server.config.idle_timeout;
         self.reply(Reply::READY, turn);

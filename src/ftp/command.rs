@@ -213,11 +213,14 @@ pub(super) static TABLE: &[Row] = &[
     row("XCRC", Verb::Checksum(Algorithm::Crc32), Required("path [start end]")).feature("XCRC"),
     row("XCUP", Verb::Cdup, Absent),
     row("XCWD", Verb::Cwd, Required("path")),
+    #[cfg(feature = "hash")]
     row("XMD5", Verb::Checksum(Algorithm::Md5), Required("path [start end]")).feature("XMD5"),
     row("XMKD", Verb::Mkd, Required("path")),
     row("XPWD", Verb::Pwd, Absent),
     row("XRMD", Verb::Rmd, Required("path")),
+    #[cfg(feature = "hash")]
     row("XSHA1", Verb::Checksum(Algorithm::Sha1), Required("path [start end]")).feature("XSHA1"),
+    #[cfg(feature = "hash")]
     row("XSHA256", Verb::Checksum(Algorithm::Sha256), Required("path [start end]"))
         .feature("XSHA256"),
 ];
@@ -283,6 +286,7 @@ mod tests {
         assert_eq!(verb(b"\xff\xfe"), Err(Malformed::Unknown));
     }
 
+    #[cfg(feature = "hash")]
     #[test]
     fn the_readme_names_every_verb() {
         let is_of_a_verb = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();

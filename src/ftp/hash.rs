@@ -1,5 +1,5 @@
 //! Checksums of files: HASH (draft-bryan-ftpext-hash-02), and XCRC, XMD5, XSHA1 and XSHA256,
-//! which nobody has specified.
+//! which nobody has specified. Without the feature `hash`, CRC-32 is all that there is.
 //!
 //! A file may be large, so a poll reads and hashes no more than a slice of it. Only ABOR is
 //! answered meanwhile: no preliminary reply has told the client that any other reply is not
@@ -10,9 +10,12 @@ use core::task::Poll;
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use heapless::Vec;
-use md5::Md5;
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
+#[cfg(feature = "hash")]
+use {
+    md5::Md5,
+    sha1::Sha1,
+    sha2::{Digest, Sha256},
+};
 
 use super::Server;
 use super::command::{Verb, number};
@@ -39,22 +42,38 @@ static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 /// A hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
+    #[cfg(feature = "hash")]
     Sha256,
+    #[cfg(feature = "hash")]
     Sha1,
+    #[cfg(feature = "hash")]
     Md5,
     Crc32,
 }
 
 impl Algorithm {
     /// All that there are, in the order in which FEAT tells them.
-    pub const ALL: [Self; 4] = [Self::Sha256, Self::Sha1, Self::Md5, Self::Crc32];
+    pub const ALL: &'static [Self] = &[
+        #[cfg(feature = "hash")]
+        Self::Sha256,
+        #[cfg(feature = "hash")]
+        Self::Sha1,
+        #[cfg(feature = "hash")]
+        Self::Md5,
+        Self::Crc32,
+    ];
+    /// What HASH computes if nobody says otherwise.
+    pub const DEFAULT: Self = Self::ALL[0];
 
     /// The name in IANA's registry of hash function textual names; CRC32 is not in there, and
     /// other servers call it so.
     pub fn name(self) -> &'static str {
         match self {
+            #[cfg(feature = "hash")]
             Self::Sha256 => "SHA-256",
+            #[cfg(feature = "hash")]
             Self::Sha1 => "SHA-1",
+            #[cfg(feature = "hash")]
             Self::Md5 => "MD5",
             Self::Crc32 => "CRC32",
         }
@@ -62,12 +81,12 @@ impl Algorithm {
 
     /// The one of that name, in whatever case.
     pub fn find(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.name().as_bytes().eq_ignore_ascii_case(name))
+        Self::ALL.iter().copied().find(|known| known.name().as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// All as FEAT tells them (section 3.1), with a star at this one.
     pub fn write_feature(self, out: &mut impl Write) -> fmt::Result {
-        for known in Self::ALL {
+        for &known in Self::ALL {
             let star = if known == self { "*" } else { "" };
             write!(out, "{}{star};", known.name())?;
         }
@@ -77,8 +96,11 @@ impl Algorithm {
 
 /// A hash function that has been given a part of its input.
 pub(super) enum Hasher {
+    #[cfg(feature = "hash")]
     Sha256(Sha256),
+    #[cfg(feature = "hash")]
     Sha1(Sha1),
+    #[cfg(feature = "hash")]
     Md5(Md5),
     Crc32(crc::Digest<'static, u32>),
 }
@@ -86,8 +108,11 @@ pub(super) enum Hasher {
 impl Hasher {
     fn new(algorithm: Algorithm) -> Self {
         match algorithm {
+            #[cfg(feature = "hash")]
             Algorithm::Sha256 => Self::Sha256(Sha256::new()),
+            #[cfg(feature = "hash")]
             Algorithm::Sha1 => Self::Sha1(Sha1::new()),
+            #[cfg(feature = "hash")]
             Algorithm::Md5 => Self::Md5(Md5::new()),
             Algorithm::Crc32 => Self::Crc32(CRC.digest()),
         }
@@ -95,8 +120,11 @@ impl Hasher {
 
     fn update(&mut self, bytes: &[u8]) {
         match self {
+            #[cfg(feature = "hash")]
             Self::Sha256(hasher) => hasher.update(bytes),
+            #[cfg(feature = "hash")]
             Self::Sha1(hasher) => hasher.update(bytes),
+            #[cfg(feature = "hash")]
             Self::Md5(hasher) => hasher.update(bytes),
             Self::Crc32(hasher) => hasher.update(bytes),
         }
@@ -104,8 +132,11 @@ impl Hasher {
 
     fn finish(self) -> Sum {
         match self {
+            #[cfg(feature = "hash")]
             Self::Sha256(hasher) => Sum::new(&hasher.finalize()),
+            #[cfg(feature = "hash")]
             Self::Sha1(hasher) => Sum::new(&hasher.finalize()),
+            #[cfg(feature = "hash")]
             Self::Md5(hasher) => Sum::new(&hasher.finalize()),
             Self::Crc32(hasher) => Sum::new(&hasher.finalize().to_be_bytes()),
         }
@@ -360,18 +391,17 @@ fn quoted(argument: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use std::format;
-    use std::string::String;
-
     use super::*;
 
-    fn sum(algorithm: Algorithm, parts: &[&[u8]]) -> String {
+    #[cfg(feature = "hash")]
+    fn sum(algorithm: Algorithm, parts: &[&[u8]]) -> std::string::String {
         let mut hasher = Hasher::new(algorithm);
         parts.iter().for_each(|part| hasher.update(part));
-        format!("{:x}", hasher.finish())
+        std::format!("{:x}", hasher.finish())
     }
 
     /// RFC 1321, FIPS 180-4 and the check value of CRC-32.
+    #[cfg(feature = "hash")]
     #[test]
     fn known_sums() {
         for (algorithm, empty, abc) in [
@@ -401,7 +431,7 @@ mod tests {
             );
         }
         assert_eq!(sum(Algorithm::Crc32, &[b"123456789"]), "cbf43926");
-        assert_eq!(format!("{:X}", Hasher::new(Algorithm::Md5).finish()).len(), 32);
+        assert_eq!(std::format!("{:X}", Hasher::new(Algorithm::Md5).finish()).len(), 32);
         assert_eq!(Algorithm::find(b"SHA1"), None);
     }
 

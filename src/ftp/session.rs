@@ -168,7 +168,7 @@ impl<J, const N: usize> Default for Session<'_, J, N> {
             codec: None,
             level: deflate::LEVEL,
             facts: Facts::ALL,
-            algorithm: Algorithm::Sha256,
+            algorithm: Algorithm::DEFAULT,
             restart: Range::WHOLE,
             data: DataPort::Default,
             epsv_all: false,
