@@ -267,8 +267,8 @@ fn memory() -> Memory<'static> {
         slots: Box::leak(Box::new([Slot::default()])),
         // One more for DHCP.
         sockets: Box::leak(Box::new([Default::default(), Default::default()])),
-        timers: Box::leak(Box::new([Timer::NONE])),
-        buckets: Box::leak(Box::new([Bucket::EMPTY; 2])),
+        timers: Box::leak(Box::new([Timer::default()])),
+        buckets: Box::leak(Box::new([Bucket::default(); 2])),
         control_buffers: Buffers { receive: bytes(BUFFER), transmit: bytes(BUFFER) },
         bulk_buffers: Buffers::default(),
         data_buffers: Buffers::default(),

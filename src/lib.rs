@@ -43,65 +43,59 @@
 //! ```
 //! # #[cfg(feature = "ipv4")]
 //! # mod example {
-//! use core::mem::MaybeUninit;
-//!
 //! use tinyftp::auth::{Account, Accounts, Grant, Rights};
-//! use tinyftp::ftp::{self, Desk, Ftp, Session};
-//! use tinyftp::net::smoltcp::iface::SocketStorage;
+//! use tinyftp::ftp::{self, Ftp};
 //! use tinyftp::net::smoltcp::phy::Device;
 //! use tinyftp::net::smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
-//! use tinyftp::net::{self, Address, Binding, Bucket, Buffers, Memory, Net, Outbox, Slot, Timer};
-//! use tinyftp::storage::ram::{Block, Node, RamDisk};
-//! use tinyftp::time::Instant;
+//! use tinyftp::net::{self, Address, Binding, Net};
+//! use tinyftp::resources::Parts;
+//! use tinyftp::services::echo::Echo;
+//! use tinyftp::services::simple::Simple;
+//! use tinyftp::storage::ram::RamDisk;
+//! use tinyftp::time::{Duration, Instant};
+//!
+//! tinyftp::resources! {
+//!     /// What the core works in: 14 KiB.
+//!     type Resources = {
+//!         storage: RamDisk<'static>,
+//!         sessions: 2,
+//!         desks: 3,
+//!         transfers: 1,
+//!         others: 1, // echo
+//!         line: 128,
+//!         control: (256, 768),
+//!         data: (2048, 2048),
+//!     };
+//! }
 //!
 //! fn serve(
+//!     resources: &'static mut Resources, // a static of `Resources::EMPTY`
+//!     disk: RamDisk<'static>,            // of two more statics: `RamDisk::new(nodes, blocks)`
 //!     device: &mut impl Device,
 //!     seed: u128, // random
 //!     now: impl Fn() -> Instant,
 //!     wait_for_frame_or: impl Fn(Option<Instant>),
 //! ) -> Result<(), net::ConfigError> {
-//!     // Memory for two connections to services and one data connection.
-//!     let mut slots: [Slot; 3] = Default::default();
-//!     let mut sockets = [SocketStorage::EMPTY; 3];
-//!     let (mut timers, mut buckets) = ([Timer::NONE; 3], [Bucket::EMPTY; 6]);
-//!     let (mut control_in, mut control_out) = ([0; 2 * 512], [0; 2 * 768]);
-//!     let (mut data_in, mut data_out) = ([0; 2048], [0; 2048]);
-//!     let memory = Memory {
-//!         control: 2,
-//!         bulk: 0,
-//!         slots: &mut slots,
-//!         sockets: &mut sockets,
-//!         timers: &mut timers,
-//!         buckets: &mut buckets,
-//!         control_buffers: Buffers { receive: &mut control_in, transmit: &mut control_out },
-//!         bulk_buffers: Buffers::default(),
-//!         data_buffers: Buffers { receive: &mut data_in, transmit: &mut data_out },
-//!         message: &mut [], // no service over UDP
-//!         outbox: Outbox::default(),
-//!     };
-//!     let addresses = [Address::Fixed(IpCidr::new(IpAddress::v4(192, 168, 69, 1), 24))];
-//!     let hardware = EthernetAddress([2, 0, 192, 168, 69, 1]);
-//!     let passive_ports = 49_152..=65_535;
+//!     let Parts { memory, sessions, desks } = resources.lend();
 //!     let config = net::Config {
-//!         hardware,
-//!         addresses: &addresses,
+//!         hardware: EthernetAddress([2, 0, 192, 168, 69, 1]),
+//!         addresses: &[Address::Fixed(IpCidr::new(IpAddress::v4(192, 168, 69, 1), 24))],
 //!         routes: &[],
 //!         host_name: None,
-//!         passive_ports,
+//!         passive_ports: 49_152..=65_535,
 //!         seed,
 //!     };
 //!     let mut net = Net::new(&config, memory, device, now())?;
 //!
-//!     // A disk of 8 KiB, who may use it, and the service.
-//!     let (mut nodes, mut blocks) = ([Node::EMPTY; 8], [Block::EMPTY; 16]);
-//!     let disk = RamDisk::new(&mut nodes, &mut blocks);
+//!     // Anybody may do anything.
 //!     let anonymous = Some(Account::anonymous(Grant::new(Rights::ALL)));
 //!     let accounts = Accounts { accounts: &mut [], anonymous };
-//!     let mut sessions: [Session<_, 256>; 2] = Default::default();
-//!     let mut desks: [MaybeUninit<Desk<_, 256>>; 2] = [const { MaybeUninit::uninit() }; 2];
-//!     let mut ftp = Ftp::new(disk, accounts, ftp::Config::default(), &mut sessions, &mut desks);
+//!     let config = ftp::Config { max_sessions: Resources::SESSIONS, ..ftp::Config::default() };
+//!     let mut ftp = Ftp::new(disk, accounts, config, sessions, desks);
+//!     let mut echo_sessions = [None];
+//!     let mut echo = Simple::new(Echo, &mut echo_sessions, Duration::from_secs(60));
 //!
-//!     let mut services = [Binding::tcp("ftp", 21, &mut ftp)];
+//!     let mut services = [Binding::tcp("ftp", 21, &mut ftp), Binding::tcp("echo", 7, &mut echo)];
 //!     loop {
 //!         wait_for_frame_or(net.poll(device, &mut services, now()));
 //!     }
@@ -125,6 +119,8 @@ pub mod ftp;
 mod label;
 #[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "net")]
+pub mod resources;
 pub mod service;
 pub mod services;
 pub mod storage;

@@ -147,8 +147,8 @@ fn memory(sessions: usize) -> Memory<'static> {
         bulk: 0,
         slots: lend(slots, Slot::default),
         sockets: lend(slots, Default::default),
-        timers: lend(slots, || Timer::NONE),
-        buckets: lend(2 * slots, || Bucket::EMPTY),
+        timers: lend(slots, Timer::default),
+        buckets: lend(2 * slots, Bucket::default),
         control_buffers: Buffers {
             receive: bytes(control * 2048),
             transmit: bytes(control * 2048),

@@ -48,8 +48,8 @@ pub fn network(
         slots: lend(slots, Slot::default),
         // One more for DHCP.
         sockets: lend(slots + 1, Default::default),
-        timers: lend(slots, || Timer::NONE),
-        buckets: lend(2 * slots + 2 * data, || Bucket::EMPTY),
+        timers: lend(slots, Timer::default),
+        buckets: lend(2 * slots + 2 * data, Bucket::default),
         control_buffers: Buffers {
             receive: bytes(control * CONTROL_RECEIVE)?,
             transmit: bytes(control * CONTROL_TRANSMIT)?,

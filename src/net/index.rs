@@ -18,7 +18,7 @@ impl Tuple {
 }
 
 /// A place in the index.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Bucket {
     hash: u32,
     slot: u16,
@@ -28,7 +28,7 @@ const EMPTY: u16 = u16::MAX;
 
 impl Bucket {
     /// A place that nothing is in.
-    pub const EMPTY: Self = Self { hash: 0, slot: EMPTY };
+    const EMPTY: Self = Self { hash: 0, slot: EMPTY };
 }
 
 /// A hash table with open addressing. It stores hashes and slot numbers; the keys stay in the

@@ -3,7 +3,7 @@
 use crate::time::Instant;
 
 /// Memory for one slot's deadline.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Timer {
     // The heap: what is at this place of it.
     at: Instant,
@@ -16,7 +16,7 @@ const NOWHERE: u16 = u16::MAX;
 
 impl Timer {
     /// No deadline.
-    pub const NONE: Self = Self { at: Instant::ZERO, slot: 0, place: NOWHERE };
+    const NONE: Self = Self { at: Instant::ZERO, slot: 0, place: NOWHERE };
 }
 
 /// The deadlines, one for each slot at most.

@@ -491,8 +491,8 @@ pub fn memory(shape: &Shape) -> Memory<'static> {
         slots: lend(slots, Slot::default),
         // One more for DHCP.
         sockets: lend(slots + 1, Default::default),
-        timers: lend(slots, || Timer::NONE),
-        buckets: lend(2 * slots, || Bucket::EMPTY),
+        timers: lend(slots, Timer::default),
+        buckets: lend(2 * slots, Bucket::default),
         control_buffers: Buffers {
             receive: bytes(shape.control * shape.control_receive),
             transmit: bytes(shape.control * shape.control_transmit),
