@@ -196,9 +196,10 @@ def every_command():
                         "XCRC flash/README.txt", "MLST flash/README.txt", "SITE HELP", "PWD",
                         "SYST", "AVBL"):
             check(ftp.sendcmd(command)[0] == "2", command)
-        for algorithm in ("SHA-1", "MD5", "CRC32"):
-            ftp.sendcmd(f"OPTS HASH {algorithm}")
-            ftp.sendcmd("HASH flash/README.txt")
+        # The firmware does without the feature `hash`.
+        ftp.sendcmd("OPTS HASH CRC32")
+        for command in ("OPTS HASH SHA-256", "XMD5 flash/README.txt"):
+            refused(ftp, command)
         for line in ("LIST -laR", "NLST *", "MLSD"):
             lines_of(ftp, line)
 

@@ -11,7 +11,7 @@
 //! | `ethernet`, `clock`, `uart` | drivers |
 //! | `chip` | registers |
 //! | `lent` | statics that are lent once |
-//! | `start` | from reset to `main` |
+//! | `start`, `stack`, `trouble` | from reset to `main`, and what if it goes no further |
 #![no_std]
 #![no_main]
 
@@ -21,17 +21,17 @@ mod ethernet;
 mod flash;
 mod lent;
 mod memory;
+mod stack;
 mod start;
+mod trouble;
 mod uart;
-
-use core::fmt::Write;
-use core::panic::PanicInfo;
 
 use log::info;
 use tinyftp::auth::{Account, Accounts, Grant, Rights};
 use tinyftp::ftp::{self, Ftp};
 use tinyftp::net::smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
-use tinyftp::net::{Address, Binding, Config, Net};
+use tinyftp::net::{self, Address, Binding, Net};
+use tinyftp::resources::Parts;
 use tinyftp::services::echo::Echo;
 use tinyftp::services::simple::Simple;
 use tinyftp::storage::{Op, Path, Storage};
@@ -40,8 +40,8 @@ use tinyftp::time::{Duration, Instant, Timestamp};
 use clock::Clock;
 use ethernet::Mac;
 use flash::{DIRECTORY, File, Flash};
-use memory::{Disk, FtpService};
-use uart::Uart;
+use memory::{Disk, ECHO, MAC, RESOURCES, Resources};
+use stack::Depth;
 
 const ADDRESS: IpCidr = IpCidr::new(IpAddress::v4(192, 168, 69, 1), 24);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -57,11 +57,35 @@ static FILES: [File; 2] = [
 extern "C" fn main() -> ! {
     chip::start();
     uart::start();
-    let mut clock = Clock::start();
-    let mac = memory::mac();
-    let mut net = network(mac, &mut clock);
-    let mut ftp = ftp();
-    let mut echo = Simple::new(Echo, memory::echo_sessions(), IDLE_TIMEOUT);
+    let (mac, mut clock) = (MAC.lend(), Clock::start());
+    let hardware = chip::hardware_address();
+    mac.start(hardware);
+    info!("tinyftp is at {ADDRESS}, {}", EthernetAddress(hardware));
+
+    let Parts { memory, sessions, desks } = RESOURCES.lend().lend();
+    let config = net::Config {
+        hardware: EthernetAddress(hardware),
+        addresses: &[Address::Fixed(ADDRESS)],
+        routes: &[],
+        host_name: None,
+        passive_ports: 49_152..=65_535,
+        seed: seed(hardware, mac, &mut clock),
+    };
+    let Ok(mut net) = Net::new(&config, memory, mac, clock.now()) else {
+        trouble::stop("the network cannot be set up");
+    };
+
+    // Anybody may do anything.
+    let anonymous = Some(Account::anonymous(Grant::new(Rights::ALL)));
+    let accounts = Accounts { accounts: &mut [], anonymous };
+    let config = ftp::Config {
+        max_sessions: Resources::SESSIONS,
+        idle_timeout: IDLE_TIMEOUT,
+        ..ftp::Config::default()
+    };
+    let mut ftp = Ftp::new(storage(), accounts, config, sessions, desks);
+    let mut echo = Simple::new(Echo, ECHO.lend(), IDLE_TIMEOUT);
+
     let mut services = [Binding::tcp("ftp", 21, &mut ftp), Binding::tcp("echo", 7, &mut echo)];
     let mut depth = Depth::default();
     loop {
@@ -69,22 +93,6 @@ extern "C" fn main() -> ! {
         depth.note(clock.now());
         wait(mac, &mut clock, due);
     }
-}
-
-/// Sets the network up, when there is a sign of life on the wire.
-fn network(mac: &mut Mac, clock: &mut Clock) -> Net<'static> {
-    let hardware = chip::hardware_address();
-    mac.start(hardware);
-    info!("tinyftp is at {ADDRESS}, {}", EthernetAddress(hardware));
-    let config = Config {
-        hardware: EthernetAddress(hardware),
-        addresses: &[Address::Fixed(ADDRESS)],
-        routes: &[],
-        host_name: None,
-        passive_ports: 49_152..=65_535,
-        seed: seed(hardware, mac, clock),
-    };
-    Net::new(&config, memory::network(), mac, clock.now()).expect("this can be set up")
 }
 
 /// What this chip has that nobody can know: when its first frame came, to a cycle. That is worth
@@ -96,25 +104,12 @@ fn seed([a, b, c, d, e, f]: [u8; 6], mac: &Mac, clock: &mut Clock) -> u128 {
     u128::from(hardware) << 64 | u128::from(clock.cycles())
 }
 
-/// Anybody may do anything.
-fn ftp() -> FtpService {
-    let anonymous = Some(Account::anonymous(Grant::new(Rights::ALL)));
-    let accounts = Accounts { accounts: &mut [], anonymous };
-    let config = ftp::Config {
-        max_sessions: memory::FTP_SESSIONS,
-        idle_timeout: IDLE_TIMEOUT,
-        ..ftp::Config::default()
-    };
-    Ftp::new(storage(), accounts, config, memory::sessions(), memory::desks())
-}
-
 /// The disk in RAM, with the files in flash in a directory of theirs.
 fn storage() -> Disk {
     let mut disk = memory::disk();
     if let Some(path) = Path::new(DIRECTORY.as_bytes()) {
-        // This disk makes it at once.
-        let made = disk.start(Op::MakeDirectory { path, mode: 0o755 }, Timestamp(0));
-        made.expect("there is room on an empty disk");
+        // This disk makes it at once, and there is room on an empty one.
+        let _ = disk.start(Op::MakeDirectory { path, mode: 0o755 }, Timestamp(0));
     }
     Flash::new(disk, &FILES)
 }
@@ -133,43 +128,4 @@ fn wait(mac: &Mac, clock: &mut Clock, due: Option<Instant>) {
             return;
         }
     }
-}
-
-/// How deep the stack has been.
-#[derive(Default)]
-struct Depth {
-    told: usize,
-    looks_at: Instant,
-}
-
-impl Depth {
-    /// Looks once a second, and tells of it when it was never so deep.
-    fn note(&mut self, now: Instant) {
-        if now < self.looks_at {
-            return;
-        }
-        self.looks_at = now + Duration::from_secs(1);
-        let (used, size) = start::stack();
-        if used > self.told {
-            self.told = used;
-            info!("stack: {used} of {size} bytes were in use");
-        }
-    }
-}
-
-/// Called when the processor cannot go on, the stack being thrown away (`start`).
-#[unsafe(no_mangle)]
-extern "C" fn HardFault() -> ! {
-    let (status, address) = chip::fault();
-    panic!("fault {status:#x} at {address:#x}: below 0x20000000 is where the stack ends");
-}
-
-#[panic_handler]
-fn panic(info: &PanicInfo<'_>) -> ! {
-    let _ = write!(Uart, "{info}\r\n");
-    chip::without_interrupts(|| {
-        loop {
-            chip::sleep();
-        }
-    })
 }

@@ -3,10 +3,8 @@
 //! This file and `link.x` do what the crate cortex-m-rt does, and go when that one comes.
 
 use core::arch::global_asm;
-use core::ptr::addr_of;
 
-/// What the stack is painted with: who finds it there knows that it was never used.
-const PAINT: u32 = 0xc5c5_c5c5;
+use crate::stack::PAINT;
 
 // The vector table (ARMv7-M B1.5.3): the stack, reset, the exceptions, and the interrupts up to
 // that of the Ethernet MAC, number 42.
@@ -84,19 +82,3 @@ global_asm!(
     .pool
     "
 );
-
-unsafe extern "C" {
-    static __stack_bottom: u32;
-    static __stack_top: u32;
-}
-
-/// How many bytes of the stack were in use so far, at most, and how many there are.
-pub fn stack() -> (usize, usize) {
-    let (bottom, top) = (addr_of!(__stack_bottom), addr_of!(__stack_top));
-    let words = (top as usize - bottom as usize) / size_of::<u32>();
-    // SAFETY: the linker script has the stack there. What is looked at last is the first word in
-    // use; nobody borrows any of them, and a volatile read bears that they change.
-    let is_paint = |&at: &usize| unsafe { bottom.add(at).read_volatile() } == PAINT;
-    let unused = (0..words).take_while(is_paint).count();
-    ((words - unused) * size_of::<u32>(), words * size_of::<u32>())
-}
