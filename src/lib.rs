@@ -36,6 +36,8 @@
 //! - `mdns`: a name on the local network, `services::mdns`.
 //! - `hash`: SHA-256, SHA-1 and MD5 for `HASH` and the like; CRC-32 is always there.
 //! - `log`: log lines through the `log` crate.
+//! - `defmt`: log lines through defmt, on a target without an operating system. They come with
+//!   their level and as text, for which `DEFMT_LOG` is to be set, such as to `info`.
 //! - `host` (default): the Linux program.
 //!
 //! # A server of one's own

@@ -1,4 +1,5 @@
-//! Log lines: through the `log` crate with the feature of that name, else nowhere.
+//! Log lines: through the `log` crate and through defmt, with the features of those names; with
+//! neither, nowhere.
 
 use core::fmt;
 
@@ -6,7 +7,10 @@ macro_rules! log_with {
     ($level:ident, $($arg:tt)+) => {{
         #[cfg(feature = "log")]
         ::log::$level!($($arg)+);
-        #[cfg(not(feature = "log"))]
+        // As text: defmt itself can show neither variables in braces nor the types of others.
+        #[cfg(all(feature = "defmt", target_os = "none"))]
+        ::defmt::$level!("{}", ::defmt::Display2Format(&core::format_args!($($arg)+)));
+        #[cfg(not(any(feature = "log", all(feature = "defmt", target_os = "none"))))]
         let _ = core::format_args!($($arg)+);
     }};
 }
