@@ -83,7 +83,10 @@ done
 
 step "the microcontroller: whether it fits"
 if have_target; then
-    (cd examples/lm3s6965 && cargo clippy --release -- -D warnings)
+    for features in log defmt log,defmt; do
+        (cd examples/lm3s6965 && cargo clippy --release --no-default-features \
+            --features "$features" -- -D warnings)
+    done
     scripts/run-qemu.sh --build
 else
     echo "not built: this toolchain has no $thumb"

@@ -13,6 +13,7 @@ usage() {
     cat <<TEXT
 usage: run-qemu.sh [options]
   --tap NAME   the device (tap0), made with scripts/setup-tap.sh
+  --defmt      log lines are frames of defmt
   --build      builds, says the sizes, and runs nothing
   --help       this text
 TEXT
@@ -39,6 +40,7 @@ LIST
 }
 
 run=yes
+features=
 while [ $# -gt 0 ]; do
     case $1 in
         --tap)
@@ -46,6 +48,7 @@ while [ $# -gt 0 ]; do
             tap=$2
             shift
             ;;
+        --defmt) features="--no-default-features --features defmt" ;;
         --build) run=no ;;
         --help) usage; exit 0 ;;
         *) fail "unknown option $1; see --help" ;;
@@ -55,7 +58,8 @@ done
 
 command -v readelf >/dev/null || fail "readelf is missing; install binutils"
 # Its settings are found from there.
-(cd examples/lm3s6965 && cargo build --release)
+# shellcheck disable=SC2086
+(cd examples/lm3s6965 && cargo build --release $features)
 sizes "$elf"
 [ "$run" = yes ] || exit 0
 

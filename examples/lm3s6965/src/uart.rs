@@ -1,5 +1,8 @@
 //! The serial port: log lines, and the last words of a panic (data sheet, section 12).
 
+#[cfg(feature = "defmt")]
+mod frames;
+
 use core::fmt::{self, Write};
 use core::hint::spin_loop;
 
@@ -44,15 +47,19 @@ pub fn start() {
     log::set_max_level(log::LevelFilter::Info);
 }
 
-/// The server waits while a line goes out: a character takes 87 microseconds.
+/// The server waits while bytes go out: each takes 87 microseconds.
+fn send(bytes: &[u8]) {
+    for &byte in bytes {
+        while UART0.read(FLAGS) & TRANSMIT_FULL != 0 {
+            spin_loop();
+        }
+        UART0.write(DATA, byte.into());
+    }
+}
+
 impl Write for Uart {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            while UART0.read(FLAGS) & TRANSMIT_FULL != 0 {
-                spin_loop();
-            }
-            UART0.write(DATA, byte.into());
-        }
+        send(text.as_bytes());
         Ok(())
     }
 }
@@ -63,6 +70,9 @@ impl log::Log for Uart {
     }
 
     fn log(&self, record: &log::Record<'_>) {
+        #[cfg(feature = "defmt")]
+        defmt::println!("{}", defmt::Display2Format(record.args()));
+        #[cfg(not(feature = "defmt"))]
         let _ = write!(Uart, "{}\r\n", record.args());
     }
 
