@@ -21,7 +21,9 @@ sys.dont_write_bytecode = True  # this may run as root in somebody's clone
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "clients"))
 from lab import REPO, SERVER, Failure, check, enter_namespace
+import frames
 
+ELF = REPO / "target/lm3s6965/thumbv7m-none-eabi/release/lm3s6965"
 # Seconds that a case, or a step of it, may take.
 PATIENCE = 15
 # Bytes of the stack that must never have been in use.
@@ -33,19 +35,25 @@ CONTENT = bytes(i * 7 % 251 for i in range(5000))
 class Board:
     """The board, with the serial port in a file."""
 
-    def __init__(self):
+    def __init__(self, *options):
         subprocess.run([REPO / "scripts/setup-tap.sh"], check=True, stdout=subprocess.DEVNULL)
         self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([REPO / "scripts/run-qemu.sh"], stdin=subprocess.DEVNULL,
-                                        stdout=self.log, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen([REPO / "scripts/run-qemu.sh", *options],
+                                        stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 300  # the build
-        while b"tinyftp is at" not in self.output():
+        while SERVER.encode() not in self.output():
             check(self.process.poll() is None and time.monotonic() < deadline, "it does not start")
             time.sleep(0.1)
 
     def output(self):
         self.log.seek(0)
         return self.log.read()
+
+    def lines(self):
+        """What it sent with defmt, but for the stack, which it measures at times of its own."""
+        lines = frames.lines(self.output(), ELF)
+        return [line for line in lines if not line.startswith("println stack: ")]
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)
@@ -283,11 +291,31 @@ def stack_is_large_enough(board):
     check(used + STACK_LEFT <= size, f"less than {STACK_LEFT} bytes are left")
 
 
+def log_lines_are_frames():
+    """With defmt, the server's lines and the board's own."""
+    board = Board("--defmt")
+    try:
+        with connect() as ftp:
+            peer = "info %s:%d" % ftp.sock.getsockname()[:2]
+            fetch(ftp, "flash/README.txt")
+        expected = [r"println tinyftp is at .*", f"{peer} connected",
+                    f"{peer} logged in as anonymous",
+                    rf"{peer} RETR \d+ bytes in \d\.\d{{3}} s, \d+\.\d MB/s: /flash/README\.txt",
+                    f"{peer} disconnected"]
+        deadline = time.monotonic() + PATIENCE
+        while not re.fullmatch("\n".join(expected), "\n".join(lines := board.lines())):
+            check(time.monotonic() < deadline, f"the lines are {lines}")
+            time.sleep(0.1)
+    finally:
+        board.end()
+
+
 def play(name, case):
     begin = time.monotonic()
     try:
         case()
-    except (Failure, OSError, ftplib.Error, EOFError, subprocess.SubprocessError) as error:
+    except (Failure, OSError, ftplib.Error, EOFError, LookupError, ValueError,
+            subprocess.SubprocessError) as error:
         print(f"FAIL {name}: {error!r}", flush=True)
         return False
     print(f"ok   {name} ({time.monotonic() - begin:.1f} s)", flush=True)
@@ -304,6 +332,8 @@ def main():
     board.end()
     if not all(results):
         print(board.output().decode(errors="replace"))
+    if all(word in log_lines_are_frames.__name__ for word in words):
+        results.append(play(log_lines_are_frames.__name__, log_lines_are_frames))
     print(f"{results.count(True)} of {len(results)} cases")
     sys.exit(not all(results))
 
