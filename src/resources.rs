@@ -212,3 +212,52 @@ macro_rules! resources {
         >;
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::ram::RamDisk;
+
+    /// Resources for so many sessions, desks and transfers.
+    macro_rules! sized {
+        ($name:ident, $sessions:literal, $desks:literal, $transfers:literal) => {
+            resources! {
+                type $name = {
+                    storage: RamDisk<'static>,
+                    sessions: $sessions,
+                    desks: $desks,
+                    transfers: $transfers,
+                    others: 1,
+                    line: 128,
+                    control: (256, 768),
+                    data: (1024, 2048),
+                };
+            }
+        };
+    }
+    sized!(Small, 2, 3, 1);
+    sized!(MoreSessions, 3, 3, 1);
+    sized!(MoreDesks, 2, 4, 1);
+    sized!(MoreTransfers, 2, 3, 2);
+
+    #[test]
+    fn sizes_are_what_one_more_takes() {
+        assert_eq!(MoreSessions::SIZE - Small::SIZE, Small::SESSION);
+        assert_eq!(MoreDesks::SIZE - Small::SIZE, Small::DESK);
+        assert_eq!(MoreTransfers::SIZE - Small::SIZE, Small::TRANSFER);
+        assert_eq!((Small::SESSIONS, Small::LINE), (2, 128));
+    }
+
+    #[test]
+    fn each_part_has_its_share() {
+        let Parts { memory, sessions, desks } = std::boxed::Box::leak(Small::EMPTY.into()).lend();
+        // One place more than sessions, and echo.
+        assert_eq!((memory.control, memory.slots.len()), (4, 5));
+        assert_eq!((memory.sockets.len(), memory.timers.len(), memory.buckets.len()), (5, 5, 10));
+        assert_eq!(memory.control_buffers.receive.len(), 4 * 256);
+        assert_eq!(memory.control_buffers.transmit.len(), 4 * 768);
+        assert_eq!(memory.data_buffers.receive.len(), 1024);
+        assert_eq!(memory.data_buffers.transmit.len(), 2048);
+        assert_eq!((sessions.len(), desks.len()), (3, 3));
+    }
+}

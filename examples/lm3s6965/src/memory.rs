@@ -32,6 +32,11 @@ tinyftp::resources! {
     };
 }
 
+// What the README of the project says.
+const _: () = assert!(Resources::SIZE <= 22_520);
+const _: () = assert!(Resources::SESSION <= 1_968 && Resources::DESK <= 552);
+const _: () = assert!(Resources::TRANSFER <= 6_680);
+
 /// Files and directories, and uploads under way.
 const NODES: usize = 24;
 /// 14 KiB.
