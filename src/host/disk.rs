@@ -11,46 +11,43 @@
 //! An upload goes to a file without a name, which gets a hidden one at the commit and is renamed
 //! at once. Where the file system has no such files, it is hidden from the start.
 
+#[path = "disk/change.rs"]
+mod change;
 #[path = "disk/listing.rs"]
 mod listing;
 #[path = "disk/medium.rs"]
 mod medium;
 #[path = "disk/sorted.rs"]
 mod sorted;
+#[path = "disk/upload.rs"]
+mod upload;
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use rustix::fs::{
-    Access, AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Timespec,
-    Timestamps, UTIME_OMIT,
+    Access, AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Timespec, Timestamps,
+    UTIME_OMIT,
 };
 use rustix::io::{Errno, retry_on_intr};
 use tinyftp::storage::{Entry, Error, Keep, Kind, Op, Path, Storage};
 use tinyftp::time::Timestamp;
 
 use super::workers::Blocking;
+use change::{Changes, Gone, is_same};
 use listing::Listing;
 use medium::Medium;
-
-/// Bytes that the kernel copies in one poll, at most, of what an upload keeps.
-const COPY_BYTES: u64 = 1 << 20;
-
-/// The same where the kernel does not copy by itself.
-const COPY_BUFFER: usize = 256 << 10;
+use upload::{Kept, Upload, names_descriptors};
 
 /// How often a path is resolved anew because something was renamed meanwhile.
 const RACES: usize = 16;
 
 /// An offset past the end. No call on a regular file gives this error.
 const BAD_OFFSET: Errno = Errno::SPIPE;
-
-/// Where the kernel shows the descriptors of this process.
-const DESCRIPTORS: &str = "/proc/self/fd";
 
 /// What begins and ends the name of an upload that is not committed.
 const TEMPORARY: (&str, &str) = (".tinyftp-", ".part");
@@ -65,23 +62,6 @@ pub struct Disk {
     /// Whether an open file can be named by its descriptor, and so given a name.
     names_descriptors: bool,
     changes: Arc<Changes>,
-}
-
-/// Where a file is replaced or deleted, one at a time on each device: of two who look at once what
-/// they replace, both would give back the bytes of the same file. A device that hangs must not
-/// hold up the others.
-#[derive(Debug, Default)]
-struct Changes([Mutex<()>; 16]);
-
-impl Changes {
-    /// The turn to change something in a directory.
-    fn turn(&self, directory: impl AsFd) -> Result<MutexGuard<'_, ()>, Errno> {
-        let device = rustix::fs::fstat(directory)?.st_dev as usize;
-        let Self(places) = self;
-        // No panic leaves what it guards half done.
-        let place = places[device % places.len()].lock();
-        Ok(place.unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 /// An operation of a [`Disk`] under way.
@@ -109,44 +89,13 @@ enum State {
     Done(Gone),
 }
 
-/// A file on its way. Dropped before the commit, it leaves nothing.
-#[derive(Debug)]
-struct Upload {
-    directory: OwnedFd,
-    name: Vec<u8>,
-    temporary: String,
-    /// Whether there is a file of that name: else it has none before the commit.
-    is_named: bool,
-    file: OwnedFd,
-    medium: Medium,
-    size: u64,
-    kept: Option<Kept>,
-}
-
-/// A file that was replaced or deleted. One that was replaced is held until the job is dropped,
-/// and so until the result has been told: only then the kernel frees what it had, which takes its
-/// time.
-#[derive(Debug, Default)]
-struct Gone {
-    /// Bytes that are freed: none if the file has other names.
-    bytes: u64,
-    #[expect(dead_code, reason = "it is there to be dropped")]
-    file: Option<OwnedFd>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    old: OwnedFd,
-    left: u64,
-}
-
 impl Disk {
     /// Opens the directory that is to be served.
     pub fn open(root: &std::path::Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = Arc::new(rustix::fs::open(root, flags, Mode::empty())?);
         let run = getrandom::u64().map_err(io::Error::other)?;
-        let names_descriptors = std::path::Path::new(DESCRIPTORS).is_dir();
+        let names_descriptors = names_descriptors();
         let disk =
             Self { root, run, uploads: Arc::default(), names_descriptors, changes: Arc::default() };
         match open_beneath(&disk.root, b".", flags) {
@@ -212,20 +161,8 @@ impl Disk {
             rustix::fs::accessat(&directory, name, Access::WRITE_OK, AtFlags::EACCESS)?;
         }
         let kept = self.kept(path, keep)?;
-        let temporary = self.next_temporary();
-        let mode = Mode::from_raw_mode(mode.into());
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let nameless = rustix::fs::openat(&directory, ".", flags | OFlags::TMPFILE, mode);
-        let is_named = !(self.names_descriptors && nameless.is_ok());
-        let file = match nameless {
-            Ok(file) if !is_named => file,
-            _ => {
-                let flags = flags | OFlags::CREATE | OFlags::EXCL;
-                rustix::fs::openat(&directory, &temporary, flags, mode)?
-            }
-        };
-        let (name, medium) = (name.to_vec(), Medium::of(&file));
-        let upload = Upload { directory, name, temporary, is_named, file, medium, size: 0, kept };
+        let (names, mode) = ((name, self.next_temporary()), Mode::from_raw_mode(mode.into()));
+        let upload = Upload::begin(directory, names, kept, mode, self.names_descriptors)?;
         if let Some(mode) = replaced {
             // Where that is not possible the new file has the mode of any new file.
             let _ = rustix::fs::fchmod(&upload.file, mode);
@@ -452,95 +389,6 @@ impl Blocking for Disk {
     }
 }
 
-impl Upload {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, Errno> {
-        let written = retry_on_intr(|| rustix::io::pwrite(&self.file, buf, self.size))?;
-        self.size += written as u64;
-        Ok(written)
-    }
-
-    /// Copies some more of what is kept; false if something is left.
-    fn copy_kept(&mut self) -> Result<bool, Errno> {
-        let Some(kept) = &mut self.kept else { return Ok(true) };
-        let (mut from, mut to) = (self.size, self.size);
-        let count = kept.left.min(COPY_BYTES) as usize;
-        let copied = rustix::fs::copy_file_range(
-            &kept.old,
-            Some(&mut from),
-            &self.file,
-            Some(&mut to),
-            count,
-        );
-        let copied = match copied {
-            // Some file systems say "nothing" where they mean "not by me".
-            Ok(0) | Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                copy_buffer(&kept.old, &self.file, self.size, kept.left)?
-            }
-            Err(Errno::INTR) => return Ok(false),
-            copied => copied?,
-        };
-        if copied == 0 {
-            // The file has been cut short meanwhile.
-            return Err(BAD_OFFSET);
-        }
-        self.size += copied as u64;
-        kept.left = kept.left.saturating_sub(copied as u64);
-        if kept.left == 0 {
-            self.kept = None;
-        }
-        Ok(self.kept.is_none())
-    }
-
-    /// Gives the file its name, and tells what had it.
-    fn commit(mut self, changes: &Changes) -> Result<Gone, Errno> {
-        if !self.is_named {
-            match self.link(&self.name) {
-                // That is quicker, but replaces nothing.
-                Ok(()) => return Ok(Gone::default()),
-                Err(Errno::EXIST) => self.link(self.temporary.as_bytes())?,
-                Err(error) => return Err(error),
-            }
-            self.is_named = true;
-        }
-        let _turn = changes.turn(&self.directory)?;
-        let gone = Gone::behind(&self.directory, &self.name);
-        rustix::fs::renameat(&self.directory, &self.temporary, &self.directory, &self.name)?;
-        self.is_named = false;
-        Ok(gone)
-    }
-
-    /// Gives a file without a name this one.
-    fn link(&self, name: &[u8]) -> Result<(), Errno> {
-        let file = format!("{DESCRIPTORS}/{}", self.file.as_raw_fd());
-        rustix::fs::linkat(CWD, file, &self.directory, name, AtFlags::SYMLINK_FOLLOW)
-    }
-}
-
-impl Gone {
-    /// What a name stands for that is about to be replaced or deleted, if it is a regular file.
-    fn behind(directory: impl AsFd, name: &[u8]) -> Self {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty()) else {
-            return Self::default();
-        };
-        let bytes = match rustix::fs::fstat(&file) {
-            // One of several names: the bytes stay.
-            Ok(stat) if kind(&stat) == Kind::File && stat.st_nlink == 1 => size(&stat),
-            _ => 0,
-        };
-        Self { bytes, file: Some(file) }
-    }
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if self.is_named {
-            // If it fails, the file stays hidden.
-            let _ = rustix::fs::unlinkat(&self.directory, &self.temporary, AtFlags::empty());
-        }
-    }
-}
-
 /// Opens what is at `path` in a directory, and not what any link out of it leads to.
 fn open_beneath(directory: &OwnedFd, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let flags = flags | OFlags::CLOEXEC;
@@ -561,15 +409,6 @@ fn relative(path: &[u8]) -> &[u8] {
         [b'/', rest @ ..] if !rest.is_empty() => rest,
         _ => b".",
     }
-}
-
-/// Copies some bytes at an offset from one file to the same offset of the other.
-fn copy_buffer(from: &OwnedFd, to: &OwnedFd, offset: u64, left: u64) -> Result<usize, Errno> {
-    let count = usize::try_from(left).unwrap_or(COPY_BUFFER).min(COPY_BUFFER);
-    let mut buffer = vec![0; count];
-    let read = retry_on_intr(|| rustix::io::pread(from, &mut buffer, offset))?;
-    buffer.truncate(read);
-    retry_on_intr(|| rustix::io::pwrite(to, &buffer, offset))
 }
 
 /// Whether that is, in any case that a file system may fold, the name of an open upload.
@@ -595,15 +434,6 @@ fn kind(stat: &Stat) -> Kind {
 
 fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
-}
-
-/// Whether two names are those of one file: then the kernel leaves both.
-fn is_same((from, old): (&OwnedFd, &[u8]), (to, new): (&OwnedFd, &[u8])) -> bool {
-    let identity = |directory, name| {
-        let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        Some((stat.st_dev, stat.st_ino))
-    };
-    identity(from, old).is_some_and(|one| identity(to, new) == Some(one))
 }
 
 fn entry<'a>(name: &'a [u8], stat: &Stat) -> Entry<'a> {
@@ -640,25 +470,7 @@ fn outcome(error: Errno) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use rustix::fs::{MemfdFlags, memfd_create};
-
     use super::*;
-
-    #[test]
-    fn what_the_kernel_does_not_copy_is_copied() {
-        let [from, to] =
-            ["from", "to"].map(|name| memfd_create(name, MemfdFlags::CLOEXEC).unwrap());
-        let content: Vec<u8> = (0..COPY_BUFFER + 9).map(|i| (i % 251) as u8).collect();
-        rustix::io::pwrite(&from, &content, 0).unwrap();
-        let size = content.len() as u64;
-        assert_eq!(copy_buffer(&from, &to, 0, u64::MAX), Ok(COPY_BUFFER));
-        assert_eq!(copy_buffer(&from, &to, COPY_BUFFER as u64, 5), Ok(5));
-        assert_eq!(copy_buffer(&from, &to, size - 4, 4), Ok(4));
-        assert_eq!(copy_buffer(&from, &to, size, 1), Ok(0));
-        let mut copied = vec![0; content.len() + 1];
-        assert_eq!(rustix::io::pread(&to, &mut copied, 0), Ok(content.len()));
-        assert!(copied[..content.len()] == content);
-    }
 
     #[test]
     fn an_upload_has_a_hidden_name_where_it_must_have_one() {
