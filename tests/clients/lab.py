@@ -62,20 +62,43 @@ exec {program}-itself --offload {offload} "$@"
     return program
 
 
-class Lab:
-    """One server at a time, and the directories `root` (the server's) and `local` (the clients')."""
+class Place:
+    """Where clients run: their directory `local`, and how long they may take."""
+
+    def __init__(self, base):
+        self.base = base
+        self.local, self.home = base / "local", base / "home"
+        for directory in (self.local, self.home):
+            directory.mkdir()
+        self.deadline = 0
+
+    def environment(self):
+        return {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "HOME": str(self.home),
+                "LC_ALL": "C.UTF-8", "TERM": "dumb"}
+
+    def seconds_left(self):
+        """For a client, so that what it printed can still be shown."""
+        return max(1, self.deadline - time.monotonic() - 2)
+
+    def write(self, name, content):
+        """A file of the client's, to be sent."""
+        path = self.local / name
+        path.write_bytes(content)
+        return path
+
+
+class Lab(Place):
+    """One server at a time, with a directory `root` of its own."""
 
     def __init__(self, binary, offload):
-        self.base = Path(tempfile.mkdtemp(prefix="tinyftp-clients-"))
-        run("mount", "-t", "tmpfs", "-o", "mode=755,size=2g", "tmpfs", self.base)
-        self.binary = install(binary, self.base, offload)
-        self.root, self.local = self.base / "root", self.base / "local"
-        self.home = self.base / "home"
-        for directory in (self.root, self.local, self.home):
-            directory.mkdir()
+        base = Path(tempfile.mkdtemp(prefix="tinyftp-clients-"))
+        run("mount", "-t", "tmpfs", "-o", "mode=755,size=2g", "tmpfs", base)
+        super().__init__(base)
+        self.binary = install(binary, base, offload)
+        self.root = base / "root"
+        self.root.mkdir()
         self.server = None
         self.kind = None
-        self.deadline = 0
         self.log = open(self.base / "server.log", "wb+")
         self.log_mark = 0
         self._network()
@@ -105,10 +128,6 @@ class Lab:
         self.stop()
         subprocess.run(["umount", "-l", self.base], stderr=subprocess.DEVNULL)
         os.rmdir(self.base)
-
-    def environment(self):
-        return {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "HOME": str(self.home),
-                "LC_ALL": "C.UTF-8", "TERM": "dumb"}
 
     def use(self, kind, arguments):
         """Has the server of this kind running, if any, and the directories empty."""
@@ -159,20 +178,10 @@ class Lab:
             for path in directory.iterdir():
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
-    def seconds_left(self):
-        """For a client, so that what it printed can still be shown."""
-        return max(1, self.deadline - time.monotonic() - 2)
-
     def log_since_mark(self):
         with open(self.log.name, "rb") as log:
             log.seek(self.log_mark)
             return log.read().decode(errors="backslashreplace")
-
-    def write(self, name, content):
-        """A file of the client's, to be sent."""
-        path = self.local / name
-        path.write_bytes(content)
-        return path
 
 
 def run(*command, **options):

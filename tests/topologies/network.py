@@ -5,7 +5,6 @@ A `Network` has all of one topology, and ends all of it with `close`."""
 import contextlib
 import ctypes
 import itertools
-import os
 import re
 import shutil
 import signal
@@ -15,7 +14,7 @@ import time
 from pathlib import Path
 
 from captures import Capture
-from lab import PASSWORD, USER, Failure, check, install, run
+from lab import PASSWORD, USER, Failure, Place, check, install, run
 
 RUN = Path("/run")
 CLONE_NEWNET = 0x40000000
@@ -33,18 +32,16 @@ def enter(namespace):
         raise OSError(ctypes.get_errno(), "setns")
 
 
-class Network:
-    """It is the place of a `clients.Session`, too: `local` is the clients' directory."""
+class Network(Place):
+    """It is the place of a `clients.Session`, too."""
 
     def __init__(self, name, binary, offload):
         self.name, self.offload = name.replace(" ", "-"), offload
-        self.base = RUN / f"tinyftp-{self.name}"
-        self.local, self.home = self.base / "local", self.base / "home"
-        for directory in (self.base, self.local, self.home):
-            directory.mkdir()
-        self.binary = install(binary, self.base, offload)
+        base = RUN / f"tinyftp-{self.name}"
+        base.mkdir()
+        super().__init__(base)
+        self.binary = install(binary, base, offload)
         self.processes, self.captures, self.servers = [], [], []
-        self.deadline = 0
 
     def host(self, name):
         return Host(self, name)
@@ -61,20 +58,6 @@ class Network:
                "peer", "name", other_device, "netns", other.namespace)
         one.bring_up(device)
         other.bring_up(other_device)
-
-    def environment(self):
-        return {"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8",
-                "TERM": "dumb"}
-
-    def seconds_left(self):
-        """For a client, so that what it printed can still be shown."""
-        return max(1, self.deadline - time.monotonic() - 2)
-
-    def write(self, name, content):
-        """A file of the client's, to be sent."""
-        path = self.local / name
-        path.write_bytes(content)
-        return path
 
     def check_alive(self):
         for server in self.servers:
