@@ -159,11 +159,11 @@ time.sleep(30)"""
     check(len(list((lab.root / "inc").iterdir())) == 1, "something is left of it")
 
 
-def until(happens, message):
-    deadline = time.monotonic() + 5
+def until(happens, message, seconds=5, pause=0.05):
+    deadline = time.monotonic() + seconds
     while not happens():
         check(time.monotonic() < deadline, message)
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def umask(lab):

@@ -1,5 +1,6 @@
 """What is special about a server as small as that: files in flash, few places, little room."""
 
+import contextlib
 import ftplib
 import io
 import re
@@ -8,8 +9,16 @@ import threading
 import time
 
 import wire
-from board import CONTENT, PATIENCE, connect, fetch, lines_of, names, refused, store, take
-from lab import REPO, SERVER, Failure, check
+from board import (CONTENT, PATIENCE, available, connect, fetch, lines_of, names, refused, store,
+                   take)
+from lab import OTHER, REPO, SERVER, Failure, check, run
+from limits import until
+
+ANOTHER = "192.168.69.102"  # a third address of ours
+# Seconds after which a session that asks for it is idle for too long.
+IDLE = 10
+# Seconds that the server waits for the end of a connection that it closes.
+LINGER = 30
 
 
 def ping(board):
@@ -149,11 +158,93 @@ def many_sessions(_):
 def many_files(_):
     """One after another, in one session."""
     with connect() as ftp:
-        for number in range(100):
-            content = CONTENT[number:number * 50]
-            ftp.storbinary(f"STOR file {number}", io.BytesIO(content))
-            check(fetch(ftp, f"file {number}") == content, f"file {number}: other bytes came")
-            ftp.delete(f"file {number}")
+        store_and_fetch(ftp, 100)
+
+
+def store_and_fetch(ftp, count):
+    for number in range(count):
+        content = CONTENT[number:number * 50]
+        ftp.storbinary(f"STOR file {number}", io.BytesIO(content))
+        check(fetch(ftp, f"file {number}") == content, f"file {number}: other bytes came")
+        ftp.delete(f"file {number}")
+
+
+class Vanishing:
+    """A client at an address of its own, who is gone all of a sudden."""
+
+    def __init__(self, address):
+        self.address = address
+        run("ip", "address", "add", f"{address}/24", "dev", "tap0")
+        self.ftp = connect(address)
+        told = self.ftp.sendcmd("SITE IDLE")
+        check(" 60 s " in told, f"sessions may be idle for another time: {told}")
+        self.ftp.sendcmd(f"SITE IDLE {IDLE}")
+
+    def begin(self, command):
+        """A transfer; its data connection, which takes little at a time."""
+        port = ftplib.parse229(self.ftp.sendcmd("EPSV"), self.ftp.sock.getpeername())[1]
+        data = socket.socket()
+        data.settimeout(PATIENCE)
+        data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        data.bind((self.address, 0))
+        data.connect((SERVER, port))
+        self.ftp.sendcmd(command)
+        return data
+
+    def vanish(self):
+        """From here on nothing reaches it, and nothing comes from it."""
+        run("ip", "address", "delete", f"{self.address}/24", "dev", "tap0")
+
+
+def clients_that_vanish(board):
+    """One in the middle of an upload, one of a download. Others are served as far as there is room,
+    and at the end all of it is theirs."""
+    store("file", CONTENT)
+    room = available()
+    begin = time.monotonic()
+    uploader = Vanishing(OTHER)
+    upload = uploader.begin("STOR half")
+    upload.sendall(CONTENT[:3000])
+    until(lambda: available() < room, "nothing of it is stored")
+    uploader.vanish()
+    with connect() as ftp:
+        store_and_fetch(ftp, 20)
+    check(available() < room, "the upload is given up at once")
+    downloader = Vanishing(ANOTHER)
+    download = downloader.begin("RETR file")
+    download.recv(100)
+    downloader.vanish()
+    ping(board)
+    wire.echo(board)
+    check(is_full(), "a session is given up at once")
+    until(lambda: not is_full(), "no session is free again", 3 * IDLE, 0.5)
+    check(time.monotonic() - begin > 2 * IDLE, "a session was given up too soon")
+    stalled = board.output().count("The data connection stalled")
+    check(stalled == 2, f"{stalled} of the two transfers stalled")
+    check(available() == room, "something of the upload is left")
+    take("file")
+    until(has_places, "connections are left", LINGER, 0.5)
+    all_at_once(board)
+    upload.close()
+    download.close()
+
+
+def is_full():
+    """Whether there is no place for a session."""
+    with socket.create_connection((SERVER, 21), PATIENCE) as peer:
+        return peer.recv(100).startswith(b"421 ")
+
+
+def has_places():
+    """Whether as many may connect as there should be places for."""
+    with contextlib.ExitStack() as connections:
+        try:
+            for port in (21, 21, 21, 7):
+                peer = socket.create_connection((SERVER, port), 1)
+                connections.enter_context(peer)
+        except TimeoutError:
+            return False
+    return True
 
 
 def log_lines_are_frames(board):
@@ -179,4 +270,4 @@ def log_lines_are_frames(board):
 
 CASES = [(case.__name__.replace("_", " "), case) for case in (
     ping, wire.echo, files_in_flash, flash_stays_as_it_is, every_command, disk_full, all_at_once,
-    more_clients_than_places, many_sessions, many_files)]
+    more_clients_than_places, many_sessions, many_files, clients_that_vanish)]
