@@ -5,9 +5,11 @@ set -eu
 cd "$(dirname "$0")/.."
 
 tap=tap0
+thumb=thumbv7m-none-eabi
 ram=$((64 * 1024))
 flash=$((256 * 1024))
-elf=$PWD/target/lm3s6965/thumbv7m-none-eabi/release/lm3s6965
+place=target/lm3s6965
+features=
 
 usage() {
     cat <<TEXT
@@ -15,6 +17,8 @@ usage: run-qemu.sh [options]
   --tap NAME   the device (tap0), made with scripts/setup-tap.sh
   --defmt      log lines are frames of defmt
   --build      builds, says the sizes, and runs nothing
+  --built      builds nothing, and runs what was built last
+  --missing    only prints the packages that are missing
   --help       this text
 TEXT
 }
@@ -23,6 +27,49 @@ fail() {
     echo "run-qemu.sh: $*" >&2
     exit 1
 }
+
+# Whether the toolchain in the path has the libraries of the target.
+has_target() {
+    libraries=$(rustc --print target-libdir --target $thumb 2>/dev/null) && [ -d "$libraries" ]
+}
+
+# Prints the packages that are missing. Debian has a toolchain, too; its libraries are to be built.
+missing() {
+    command -v readelf >/dev/null || echo binutils
+    [ "$run" = no ] || command -v qemu-system-arm >/dev/null || echo qemu-system-arm
+    [ "$build" = no ] || has_target || {
+        command -v ld.lld >/dev/null || echo lld
+        for package in rustc-web cargo-web rust-web-src; do
+            dpkg -s $package 2>/dev/null | grep -q '^Status: install ok installed' || echo $package
+        done
+    }
+}
+
+install_missing() {
+    packages=$(missing | xargs)
+    [ -n "$packages" ] || return 0
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        fail "some packages are missing: sudo apt-get install $packages"
+    fi
+    echo "installing $packages"
+    apt-get update -q >/dev/null || true
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages \
+        >/dev/null || fail "cannot install $packages"
+}
+
+# In its own directory, where its settings are found.
+build() (
+    cd examples/lm3s6965
+    # shellcheck disable=SC2086
+    set -- build --release --target-dir "../../$place" $features
+    if has_target; then
+        cargo "$@"
+    else
+        RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER=ld.lld \
+            /usr/bin/cargo "$@" -Z build-std=core
+    fi
+)
 
 # The sum of what has to be loaded below 0x20000000, where RAM begins, and of what RAM is for.
 sizes() {
@@ -39,8 +86,8 @@ LIST
     echo "RAM: $in_ram of $ram bytes, with the stack; flash: $in_flash of $flash bytes"
 }
 
+build=yes
 run=yes
-features=
 while [ $# -gt 0 ]; do
     case $1 in
         --tap)
@@ -48,22 +95,26 @@ while [ $# -gt 0 ]; do
             tap=$2
             shift
             ;;
-        --defmt) features="--no-default-features --features defmt" ;;
+        --defmt)
+            features="--no-default-features --features defmt"
+            place=target/lm3s6965-defmt
+            ;;
         --build) run=no ;;
+        --built) build=no ;;
+        --missing) missing; exit 0 ;;
         --help) usage; exit 0 ;;
         *) fail "unknown option $1; see --help" ;;
     esac
     shift
 done
 
-command -v readelf >/dev/null || fail "readelf is missing; install binutils"
-# Its settings are found from there.
-# shellcheck disable=SC2086
-(cd examples/lm3s6965 && cargo build --release $features)
+install_missing
+[ "$build" = no ] || build
+elf=$place/$thumb/release/lm3s6965
+[ -e "$elf" ] || fail "there is no $elf; build it with --build"
 sizes "$elf"
 [ "$run" = yes ] || exit 0
 
-command -v qemu-system-arm >/dev/null || fail "QEMU is missing; install qemu-system-arm"
 ip link show dev "$tap" >/dev/null 2>&1 || fail "there is no $tap here: make it with scripts/setup-tap.sh"
 exec qemu-system-arm -M lm3s6965evb -kernel "$elf" -nographic \
     -nic "tap,ifname=$tap,script=no,downscript=no"

@@ -12,7 +12,6 @@ needs=(
     busybox:busybox mkfs.ext4:e2fsprogs fsfreeze:util-linux nmap:nmap node:nodejs npm:npm
     ethtool:ethtool nft:nftables tshark:tshark
     dnsmasq:dnsmasq-base dbus-daemon:dbus-daemon arping:iputils-arping
-    qemu-system-arm:qemu-system-arm readelf:binutils
 )
 # What no package has comes from PyPI and npm, to a place that all clones share.
 fetched=target/clients
@@ -36,6 +35,7 @@ missing() {
     for need in "${needs[@]}"; do
         PATH=$PATH:/usr/sbin:/sbin command -v "${need%%:*}" >/dev/null || echo "${need#*:}"
     done | sort -u
+    scripts/run-qemu.sh --missing
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
 }
 
@@ -122,8 +122,6 @@ as_root /usr/bin/python3 tests/clients/run.py "$@"
 [ $# -eq 0 ] || exit 0
 as_root /usr/bin/python3 tests/topologies/run.py --offload off offload
 as_root /usr/bin/python3 tests/topologies/run.py
-if rustup target list --installed 2>/dev/null | grep -qx thumbv7m-none-eabi; then
-    as_root env "PATH=$PATH" /usr/bin/python3 tests/qemu/run.py
-else
-    echo "test.sh: tests/qemu is NOT PLAYED: this toolchain has no thumbv7m-none-eabi" >&2
-fi
+scripts/run-qemu.sh --build
+scripts/run-qemu.sh --build --defmt
+as_root /usr/bin/python3 tests/qemu/run.py

@@ -10,7 +10,7 @@ import time
 import frames
 from lab import REPO, SERVER, Failure, Place, check, run
 
-ELF = REPO / "target/lm3s6965/thumbv7m-none-eabi/release/lm3s6965"
+DEFMT_ELF = REPO / "target/lm3s6965-defmt/thumbv7m-none-eabi/release/lm3s6965"
 # Seconds that a step of a case may take.
 PATIENCE = 15
 # More than a buffer of the server has; twice as much goes on its disk.
@@ -30,9 +30,9 @@ class Board(Place):
 
     def start(self, *options):
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([REPO / "scripts/run-qemu.sh", *options],
+            self.process = subprocess.Popen([REPO / "scripts/run-qemu.sh", "--built", *options],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + 300  # the build
+        deadline = time.monotonic() + PATIENCE
         while SERVER not in self.output():
             check(self.process.poll() is None and time.monotonic() < deadline,
                   f"it does not start:\n{self.output()}")
@@ -48,7 +48,7 @@ class Board(Place):
 
     def lines(self):
         """What it sent with defmt, but for the stack, which it measures at times of its own."""
-        lines = frames.lines(self.log.read_bytes(), ELF)
+        lines = frames.lines(self.log.read_bytes(), DEFMT_ELF)
         return [line for line in lines if not line.startswith("println stack: ")]
 
     def numbers(self, pattern):

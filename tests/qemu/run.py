@@ -3,7 +3,8 @@
 
     run.py [--list] [WORD]...
 
-Plays the cases whose name has every WORD in it; all of them when there is none."""
+Plays the cases whose name has every WORD in it; all of them when there is none. Before that,
+scripts/run-qemu.sh builds it, with --build, and with --build --defmt for the last case."""
 
 import argparse
 import shutil
