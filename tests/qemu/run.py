@@ -26,8 +26,10 @@ from board import Board
 from clients import PROGRAMS
 from lab import Failure, check, enter_namespace
 
-# Bytes that it may take: of RAM, and of its stack, which is a part of that.
+# Bytes that it may take: of RAM, with the stack, and of flash.
 RAM = 65_536
+FLASH = 131_072
+# Bytes of the stack that must never have been in use.
 STACK_LEFT = 2048
 
 CASE_SECONDS = 80
@@ -42,6 +44,7 @@ def sizes(board):
     ram, flash = board.numbers(r"RAM: (\d+) of .* flash: (\d+) of ")
     print(f"      RAM: {ram} bytes; flash: {flash} bytes")
     check(ram <= RAM, f"more than {RAM} bytes of RAM")
+    check(flash <= FLASH, f"more than {FLASH} bytes of flash")
 
 
 def stack(board):
