@@ -215,7 +215,7 @@ def clients_that_vanish(board):
     download.recv(100)
     downloader.vanish()
     ping(board)
-    wire.echo(board)
+    check(echo_exchange(CONTENT * 20) == CONTENT * 20, "echo sent other bytes back")
     check(is_full(), "a session is given up at once")
     until(lambda: not is_full(), "no session is free again", 3 * IDLE, 0.5)
     check(time.monotonic() - begin > 2 * IDLE, "a session was given up too soon")
