@@ -2,42 +2,24 @@
 
 use core::hint::spin_loop;
 
-/// The registers of a peripheral: 4 KiB of the address space. There are none but those below.
-#[derive(Clone, Copy)]
-pub struct Peripheral(usize);
+use crate::processor::Peripheral;
 
 /// The pins of port A: two of them are those of UART0.
-pub const GPIO_A: Peripheral = Peripheral(0x4000_4000);
+pub const GPIO_A: Peripheral = peripheral(0x4000_4000);
 /// The serial port.
-pub const UART0: Peripheral = Peripheral(0x4000_c000);
+pub const UART0: Peripheral = peripheral(0x4000_c000);
 /// The Ethernet MAC.
-pub const ETHERNET: Peripheral = Peripheral(0x4004_8000);
+pub const ETHERNET: Peripheral = peripheral(0x4004_8000);
 /// Clocks, and what the chip is.
-const SYSTEM_CONTROL: Peripheral = Peripheral(0x400f_e000);
-/// Of the processor: SysTick and the interrupt controller (ARMv7-M B3.2).
-pub const PROCESSOR: Peripheral = Peripheral(0xe000_e000);
+const SYSTEM_CONTROL: Peripheral = peripheral(0x400f_e000);
 
-impl Peripheral {
-    /// Reads the register at that offset.
-    pub fn read(self, offset: usize) -> u32 {
-        assert!(offset < 0x1000 && offset.is_multiple_of(4));
-        // SAFETY: the constants above are peripherals, and no memory that Rust knows of. This one
-        // has 4 KiB, and the register is aligned.
-        unsafe { ((self.0 + offset) as *const u32).read_volatile() }
-    }
-
-    /// Writes the register at that offset.
-    pub fn write(self, offset: usize, value: u32) {
-        assert!(offset < 0x1000 && offset.is_multiple_of(4));
-        // SAFETY: as for `read`; none of them makes a peripheral write to memory by itself.
-        unsafe { ((self.0 + offset) as *mut u32).write_volatile(value) }
-    }
-
-    /// Sets bits of the register at that offset.
-    pub fn set(self, offset: usize, bits: u32) {
-        self.write(offset, self.read(offset) | bits);
-    }
+const fn peripheral(address: usize) -> Peripheral {
+    // SAFETY: those above are in the memory map of the data sheet, and there is no DMA.
+    unsafe { Peripheral::at(address) }
 }
+
+/// The number of the interrupt of the Ethernet MAC.
+pub const ETHERNET_INTERRUPT: usize = 42;
 
 /// Cycles of the processor in a microsecond: the PLL makes 200 MHz, a quarter of that is taken.
 pub const CYCLES_A_MICROSECOND: u32 = 50;
@@ -90,27 +72,4 @@ pub fn hardware_address() -> [u8; 6] {
         [0xff, ..] => [0x02, 0, 192, 168, 69, 1],
         address => address,
     }
-}
-
-/// Why there was a fault, and at which address if that was it (ARMv7-M B3.2.15, B3.2.18).
-pub fn fault() -> (u32, u32) {
-    const STATUS: usize = 0xd28;
-    const BUS_ADDRESS: usize = 0xd38;
-    (PROCESSOR.read(STATUS), PROCESSOR.read(BUS_ADDRESS))
-}
-
-/// Sleeps until there is an interrupt. With interrupts off it is only the end of the sleep.
-pub fn sleep() {
-    // SAFETY: it waits, and touches nothing.
-    unsafe { core::arch::asm!("wfi", options(nomem, nostack, preserves_flags)) }
-}
-
-/// Does `work` with interrupts off: none comes between its look at something and its sleep.
-pub fn without_interrupts<R>(work: impl FnOnce() -> R) -> R {
-    // SAFETY: interrupts are off for as long as `work` takes. No one calls this inside `work`.
-    unsafe { core::arch::asm!("cpsid i", options(nostack, preserves_flags)) }
-    let result = work();
-    // SAFETY: they were on before.
-    unsafe { core::arch::asm!("cpsie i", options(nostack, preserves_flags)) }
-    result
 }

@@ -4,7 +4,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use tinyftp::time::Instant;
 
-use crate::chip::{CYCLES_A_MICROSECOND, PROCESSOR};
+use crate::chip::CYCLES_A_MICROSECOND;
+use crate::processor::PROCESSOR;
 
 const CONTROL: usize = 0x10;
 const RELOAD: usize = 0x14;

@@ -6,7 +6,8 @@ use tinyftp::net::smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, Tx
 use tinyftp::net::smoltcp::time::Instant;
 use tinyftp::net::smoltcp::wire::ETHERNET_HEADER_LEN;
 
-use crate::chip::{ETHERNET, PROCESSOR};
+use crate::chip::{ETHERNET, ETHERNET_INTERRUPT, hardware_address};
+use crate::processor::enable_interrupt;
 
 const ACKNOWLEDGE: usize = 0x00;
 const INTERRUPT_MASK: usize = 0x04;
@@ -33,10 +34,6 @@ const NO_THRESHOLD: u32 = 0x3f;
 /// A frame is to be sent, or is being sent.
 const NEW: u32 = 1 << 0;
 
-/// The second register that enables interrupts, and the bit of number 42 in it.
-const ENABLE_INTERRUPTS_1: usize = 0x104;
-const ETHERNET_INTERRUPT: u32 = 1 << (42 - 32);
-
 /// Bytes of the longest frame, without its CRC.
 const FRAME_MAX: usize = ETHERNET_HEADER_LEN + 1500;
 /// Bytes in front of a frame in the FIFO: a length.
@@ -62,8 +59,9 @@ impl Mac {
     /// Room for it, of zeros.
     pub const NEW: Self = Self { received: [0; FIFO_MAX], sending: [0; FIFO_MAX] };
 
-    /// Switches it on, with this hardware address.
-    pub fn start(&mut self, [a, b, c, d, e, f]: [u8; 6]) {
+    /// Switches it on, and says its hardware address.
+    pub fn start(&mut self) -> [u8; 6] {
+        let address @ [a, b, c, d, e, f] = hardware_address();
         ETHERNET.write(INTERRUPT_MASK, 0);
         ETHERNET.write(ACKNOWLEDGE, ALL_CAUSES);
         ETHERNET.write(ADDRESS_0, u32::from_le_bytes([a, b, c, d]));
@@ -72,7 +70,8 @@ impl Mac {
         ETHERNET.write(TRANSMIT_CONTROL, TRANSMIT);
         ETHERNET.write(RECEIVE_CONTROL, RESET_FIFO);
         ETHERNET.write(RECEIVE_CONTROL, REJECT_BAD_CRC | RECEIVE);
-        PROCESSOR.write(ENABLE_INTERRUPTS_1, ETHERNET_INTERRUPT);
+        enable_interrupt(ETHERNET_INTERRUPT);
+        address
     }
 
     /// Whether a frame has come. If not, the next one ends the sleep of the processor.

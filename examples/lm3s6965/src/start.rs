@@ -4,10 +4,11 @@
 
 use core::arch::global_asm;
 
+use crate::chip::ETHERNET_INTERRUPT;
 use crate::stack::PAINT;
 
 // The vector table (ARMv7-M B1.5.3): the stack, reset, the exceptions, and the interrupts up to
-// that of the Ethernet MAC, number 42.
+// that of the Ethernet MAC.
 global_asm!(
     "
     .section .vectors, \"a\"
@@ -25,11 +26,12 @@ global_asm!(
     .word 0
     .word fault
     .word SysTick
-    .rept 42
+    .rept {interrupts_before}
     .word fault
     .endr
     .word Ethernet
     "
+    , interrupts_before = const ETHERNET_INTERRUPT
 );
 
 // Nothing here uses the stack, so that it can be painted to its top.

@@ -3,15 +3,15 @@
 use core::fmt::{Display, Write};
 use core::panic::PanicInfo;
 
-use crate::chip;
-use crate::uart::Uart;
+use crate::processor;
+use crate::serial::Serial;
 
 /// Says why, and stops for good.
 pub fn stop(why: impl Display) -> ! {
-    let _ = write!(Uart, "{why}\r\n");
-    chip::without_interrupts(|| {
+    let _ = write!(Serial, "{why}\r\n");
+    processor::without_interrupts(|| {
         loop {
-            chip::sleep();
+            processor::sleep();
         }
     })
 }
@@ -26,6 +26,6 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 /// Called when the processor cannot go on, the stack being thrown away (`start`).
 #[unsafe(no_mangle)]
 extern "C" fn HardFault() -> ! {
-    let (status, address) = chip::fault();
+    let (status, address) = processor::fault();
     stop(format_args!("fault {status:#x} at {address:#x}: the stack ends at 0x20000000"))
 }

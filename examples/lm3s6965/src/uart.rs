@@ -1,9 +1,5 @@
-//! The serial port: log lines, and the last words of a panic (data sheet, section 12).
+//! The serial port (data sheet, section 12).
 
-#[cfg(feature = "defmt")]
-mod frames;
-
-use core::fmt::{self, Write};
 use core::hint::spin_loop;
 
 use crate::chip::{CYCLES_A_MICROSECOND, GPIO_A, UART0};
@@ -31,10 +27,7 @@ const BAUD: u32 = 115_200;
 /// Cycles a bit, 16 times sampled, in 64ths.
 const DIVISOR_64THS: u32 = (CYCLES_A_MICROSECOND * 1_000_000 * 4 + BAUD / 2) / BAUD;
 
-/// The serial port as a log, and as a place to write to.
-pub struct Uart;
-
-/// Makes it what log lines go to.
+/// Switches it on.
 pub fn start() {
     GPIO_A.set(ALTERNATE_FUNCTION, PINS);
     GPIO_A.set(DIGITAL, PINS);
@@ -42,39 +35,14 @@ pub fn start() {
     UART0.write(DIVISOR_FRACTION, DIVISOR_64THS % 64);
     UART0.write(LINE_CONTROL, EIGHT_BITS);
     UART0.write(CONTROL, ON);
-    // It fails if there is a logger already, and there is none.
-    let _ = log::set_logger(&Uart);
-    log::set_max_level(log::LevelFilter::Info);
 }
 
-/// The server waits while bytes go out: each takes 87 microseconds.
-fn send(bytes: &[u8]) {
+/// Sends bytes. The server waits while they go out: each takes 87 microseconds.
+pub fn send(bytes: &[u8]) {
     for &byte in bytes {
         while UART0.read(FLAGS) & TRANSMIT_FULL != 0 {
             spin_loop();
         }
         UART0.write(DATA, byte.into());
     }
-}
-
-impl Write for Uart {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        send(text.as_bytes());
-        Ok(())
-    }
-}
-
-impl log::Log for Uart {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        #[cfg(feature = "defmt")]
-        defmt::println!("{}", defmt::Display2Format(record.args()));
-        #[cfg(not(feature = "defmt"))]
-        let _ = write!(Uart, "{}\r\n", record.args());
-    }
-
-    fn flush(&self) {}
 }

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use defmt::{Encoder, Logger};
 
-use super::send;
+use crate::uart::send;
 
 /// Where log lines become frames.
 #[defmt::global_logger]
