@@ -1,25 +1,25 @@
 #!/bin/sh
-# Builds the server for a Cortex-M3 with 64 KiB of RAM, says how much of it it takes, and runs it in
-# QEMU on a TAP device, in the network namespace that this is started in.
+# Builds the server for a board with a Cortex-M3, says how much of its memory it takes, and runs it
+# in QEMU on a TAP device, in the network namespace that this is started in.
 set -eu
 cd "$(dirname "$0")/.."
 
 tap=tap0
+board=lm3s6965
 thumb=thumbv7m-none-eabi
-ram=$((64 * 1024))
-flash=$((256 * 1024))
-place=target/lm3s6965
+kind=
 features=
 
 usage() {
     cat <<TEXT
 usage: run-qemu.sh [options]
-  --tap NAME   the device (tap0), made with scripts/setup-tap.sh
-  --defmt      log lines are frames of defmt
-  --build      builds, says the sizes, and runs nothing
-  --built      builds nothing, and runs what was built last
-  --missing    only prints the packages that are missing
-  --help       this text
+  --tap NAME    the device (tap0), made with scripts/setup-tap.sh
+  --board NAME  the board (lm3s6965), or mps2-an385
+  --defmt       log lines are frames of defmt
+  --build       builds, says the sizes, and runs nothing
+  --built       builds nothing, and runs what was built last
+  --missing     only prints the packages that are missing
+  --help        this text
 TEXT
 }
 
@@ -60,7 +60,7 @@ install_missing() {
 
 # In its own directory, where its settings are found.
 build() (
-    cd examples/lm3s6965
+    cd "examples/$board"
     # shellcheck disable=SC2086
     set -- build --release --target-dir "../../$place" $features
     if has_target; then
@@ -95,9 +95,14 @@ while [ $# -gt 0 ]; do
             tap=$2
             shift
             ;;
+        --board)
+            [ $# -ge 2 ] || fail "--board needs a value"
+            board=$2
+            shift
+            ;;
         --defmt)
             features="--no-default-features --features defmt"
-            place=target/lm3s6965-defmt
+            kind=-defmt
             ;;
         --build) run=no ;;
         --built) build=no ;;
@@ -108,13 +113,29 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+# What QEMU calls it, and what its memory.x says.
+case $board in
+    lm3s6965)
+        machine=lm3s6965evb
+        ram=$((64 * 1024))
+        flash=$((256 * 1024))
+        ;;
+    mps2-an385)
+        machine=mps2-an385
+        ram=$((4 * 1024 * 1024))
+        flash=$((4 * 1024 * 1024))
+        ;;
+    *) fail "unknown board $board; see --help" ;;
+esac
+place=target/$board$kind
+
 install_missing
 [ "$build" = no ] || build
-elf=$place/$thumb/release/lm3s6965
+elf=$place/$thumb/release/$board
 [ -e "$elf" ] || fail "there is no $elf; build it with --build"
 sizes "$elf"
 [ "$run" = yes ] || exit 0
 
 ip link show dev "$tap" >/dev/null 2>&1 || fail "there is no $tap here: make it with scripts/setup-tap.sh"
-exec qemu-system-arm -M lm3s6965evb -kernel "$elf" -nographic \
+exec qemu-system-arm -M "$machine" -kernel "$elf" -nographic \
     -nic "tap,ifname=$tap,script=no,downscript=no"
