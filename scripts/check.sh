@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 thumb=thumbv7m-none-eabi
 # The least that is of use on a board, and all that there may be.
 cores=(ipv4 "ipv4,ipv6,dhcp,mdns,log,defmt")
+boards=(lm3s6965 mps2-an385)
 
 step() {
     echo
@@ -47,6 +48,16 @@ build_core() {
     fi
 }
 
+# check_board BOARD
+check_board() {
+    local features
+    for features in log defmt log,defmt; do
+        (cd "examples/$1" && cargo clippy --release --no-default-features \
+            --features "$features" -- -D warnings)
+    done
+    scripts/run-qemu.sh --board "$1" --build
+}
+
 # Prints the crates of the core with a feature on that brings an allocator or the standard library.
 allocating() {
     awk '/\[(.*,)?(alloc|std)(,.*)?\]/ { print; found = 1 } END { exit !found }' <<<"$1"
@@ -55,7 +66,9 @@ allocating() {
 step "cargo fmt"
 cargo fmt --check
 cargo fmt --check --manifest-path fuzz/Cargo.toml
-cargo fmt --check --manifest-path examples/lm3s6965/Cargo.toml
+for board in "${boards[@]}"; do
+    cargo fmt --check --manifest-path "examples/$board/Cargo.toml"
+done
 
 for features in "" "--no-default-features" "--no-default-features --features ipv4" \
     "--no-default-features --features ipv4,dhcp" "--no-default-features --features ipv6" \
@@ -81,16 +94,14 @@ for features in "${cores[@]}"; do
     echo "none of its crates asks for an allocator"
 done
 
-step "the microcontroller: whether it fits"
-if have_target; then
-    for features in log defmt log,defmt; do
-        (cd examples/lm3s6965 && cargo clippy --release --no-default-features \
-            --features "$features" -- -D warnings)
-    done
-    scripts/run-qemu.sh --build
-else
-    echo "not built: this toolchain has no $thumb"
-fi
+for board in "${boards[@]}"; do
+    step "the microcontroller: whether it fits: $board"
+    if have_target; then
+        check_board "$board"
+    else
+        echo "not built: this toolchain has no $thumb"
+    fi
+done
 
 step "shellcheck"
 install shellcheck
