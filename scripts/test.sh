@@ -124,4 +124,5 @@ as_root /usr/bin/python3 tests/topologies/run.py --offload off offload
 as_root /usr/bin/python3 tests/topologies/run.py
 scripts/run-qemu.sh --build
 scripts/run-qemu.sh --build --defmt
+scripts/run-qemu.sh --build --board mps2-an385
 as_root /usr/bin/python3 tests/qemu/run.py

@@ -20,8 +20,9 @@ CONTENT = bytes(i * 7 % 251 for i in range(5000))
 class Board(Place):
     """The board, with its serial port in a file."""
 
-    def __init__(self, base):
+    def __init__(self, base, name):
         super().__init__(base)
+        self.name = name
         run(REPO / "scripts/setup-tap.sh")
         self.log = base / "log"
         self.start()
@@ -30,8 +31,9 @@ class Board(Place):
 
     def start(self, *options):
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([REPO / "scripts/run-qemu.sh", "--built", *options],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            command = [REPO / "scripts/run-qemu.sh", "--built", "--board", self.name, *options]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log)
         deadline = time.monotonic() + PATIENCE
         while SERVER not in self.output():
             check(self.process.poll() is None and time.monotonic() < deadline,
