@@ -145,7 +145,7 @@ fn fill<T: Default, const N: usize>(room: &mut Vec<T, N>) -> &mut [T] {
     room
 }
 
-/// Names the [`Resources`](crate::resources::Resources) of these sizes, each of which is said once.
+/// Names the [`Resources`] of these sizes, each of which is said once.
 ///
 /// | | |
 /// |---|---|
