@@ -12,6 +12,7 @@ needs=(
     busybox:busybox mkfs.ext4:e2fsprogs fsfreeze:util-linux nmap:nmap node:nodejs npm:npm
     ethtool:ethtool nft:nftables tshark:tshark
     dnsmasq:dnsmasq-base dbus-daemon:dbus-daemon arping:iputils-arping
+    llvm-symbolizer:llvm
 )
 # What no package has comes from PyPI and npm, to a place that all clones share.
 fetched=target/clients
