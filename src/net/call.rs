@@ -69,7 +69,7 @@ impl Net<'_> {
         now: Instant,
     ) {
         self.send(at, device, now);
-        let slot = &self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get(usize::from(at)) else { return };
         match slot.state() {
             // Both may call at once (RFC 9293 figure 7).
             State::SynSent | State::SynReceived => self.schedule(at, None, now),

@@ -1,6 +1,7 @@
 //! Data connections: expected, opened, and let go of.
 
 use core::net::SocketAddr;
+use core::num::NonZero;
 
 use smoltcp::socket::tcp::State;
 use smoltcp::wire::IpEndpoint;
@@ -18,15 +19,19 @@ impl<'a> Net<'a> {
     /// Expects a data connection from the peer of `owner`, in place of the one that it has.
     pub(super) fn listen(&mut self, owner: u16, session: &mut Session, now: Instant) {
         self.drop_data(session, now);
-        let control = self.slots[usize::from(owner)].tuple;
-        let expected = self.choose_port(control).and_then(|tuple| {
-            let slot = self.take(Kind::Data).ok_or(ConnectError::NoSlot)?;
-            self.set_tuple(slot, tuple);
-            self.slots[usize::from(slot)].begin(Role::Expecting { owner }, now);
-            Ok(slot)
-        });
+        let expected = self.expect(owner, now);
         session.data = expected.ok();
         session.fault = expected.err();
+    }
+
+    fn expect(&mut self, owner: u16, now: Instant) -> Result<u16, ConnectError> {
+        let control = self.slots.get(usize::from(owner)).ok_or(ConnectError::NoSlot)?.tuple;
+        let tuple = self.choose_port(control)?;
+        let at = self.take(Kind::Data).ok_or(ConnectError::NoSlot)?;
+        self.set_tuple(at, tuple);
+        let slot = self.slots.get_mut(usize::from(at)).ok_or(ConnectError::NoSlot)?;
+        slot.begin(Role::Expecting { owner }, now);
+        Ok(at)
     }
 
     /// A port of the range on which no data connection is expected from the same peer, as the
@@ -35,12 +40,12 @@ impl<'a> Net<'a> {
     /// a new one. Where the search begins is random.
     fn choose_port(&mut self, control: Tuple) -> Result<Tuple, ConnectError> {
         let (first, last) = (*self.passive_ports.start(), *self.passive_ports.end());
-        let size = u64::from(last.saturating_sub(first)) + 1;
+        let size = NonZero::<u64>::MIN.saturating_add(last.saturating_sub(first).into());
         let start = self.secret.draw() % size;
         // Each slot takes one port at most: one try more than there are slots is enough.
         let data = self.slots.len() - self.control;
         let ports = || {
-            (0..size.min(data as u64 + 1)).map(|step| {
+            (0..size.get().min(data as u64 + 1)).map(|step| {
                 let port = first.wrapping_add(((start + step) % size) as u16);
                 let local = IpEndpoint { port, ..control.local };
                 Tuple { local, remote: control.remote }.expectation()
@@ -65,18 +70,21 @@ impl<'a> Net<'a> {
         now: Instant,
     ) {
         self.drop_data(session, now);
-        let local = IpEndpoint { port: local_port, ..self.slots[usize::from(owner)].tuple.local };
-        let opened = match endpoint(remote) {
-            Some(remote) => self.open_tuple(owner, Tuple { local, remote }, now),
-            None => Err(ConnectError::Unreachable),
+        let control = self.slots.get(usize::from(owner)).map(|slot| slot.tuple.local);
+        let opened = match (control, endpoint(remote)) {
+            (Some(control), Some(remote)) => {
+                let local = IpEndpoint { port: local_port, ..control };
+                self.open_tuple(owner, Tuple { local, remote }, now)
+            }
+            _ => Err(ConnectError::Unreachable),
         };
         session.data = opened.ok();
         session.fault = opened.err();
     }
 
     fn open_tuple(&mut self, owner: u16, tuple: Tuple, now: Instant) -> Result<u16, ConnectError> {
-        if let Some(other) = self.find(&tuple) {
-            if !self.slots[usize::from(other)].is_over() {
+        if let Some((other, slot)) = self.find(&tuple) {
+            if !slot.is_over() {
                 return Err(ConnectError::NoPort);
             }
             self.release(other);
@@ -97,7 +105,7 @@ impl<'a> Net<'a> {
         self.set_tuple(at, tuple);
         let isn = self.secret.sequence_number(&tuple, now);
         let mut iface = self.throw_away_interface(isn, now);
-        let slot = &mut self.slots[usize::from(at)];
+        let slot = self.slots.get_mut(usize::from(at)).ok_or(ConnectError::NoSlot)?;
         slot.renew(role, None, now);
         slot.iss = isn;
         let connected = slot.socket_mut().connect(iface.context(), tuple.remote, tuple.local);
@@ -113,7 +121,7 @@ impl<'a> Net<'a> {
     pub(super) fn drop_data(&mut self, session: &mut Session, now: Instant) {
         session.fault = None;
         let Some(at) = session.data.take() else { return };
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         if let Role::Expecting { .. } = slot.role {
             return self.release(at);
         }
@@ -127,7 +135,7 @@ impl<'a> Net<'a> {
     /// A connection that no service knows any more: it has some time to end.
     pub(super) fn leave(&mut self, at: u16, now: Instant) {
         let service = self.service_of(at);
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         slot.role = Role::Closing { until: now + LINGER, service };
         slot.socket_mut().set_timeout(Some(LINGER.into()));
         self.mark(at);
@@ -136,7 +144,7 @@ impl<'a> Net<'a> {
     /// A data connection that broke off in its handshake may be tried again: it is expected
     /// as before.
     pub(super) fn expect_again(&mut self, at: u16) {
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         let Role::Data { owner } = slot.role else { return };
         let accepted = slot.socket().listen_endpoint().port != 0;
         if accepted && !slot.established && matches!(slot.state(), State::Listen | State::Closed) {

@@ -11,7 +11,7 @@ use super::device::{Exit, Port};
 use super::frame::{self, Frame, Segment};
 use super::index::Tuple;
 use super::secret::interface_seed;
-use super::slots::{Kind, Role, is_synchronized};
+use super::slots::{Kind, Role, Slot, is_synchronized};
 use super::{Binding, FRAMES_A_TURN, HANDSHAKE, Net, instant};
 use crate::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ pub(super) struct Arrival<'f, T> {
     pub now: Instant,
 }
 
-impl Net<'_> {
+impl<'a> Net<'a> {
     /// Receives the frames that there are, but no more than a turn may; says whether there may
     /// be more.
     pub(super) fn receive<D: Device + ?Sized>(
@@ -85,19 +85,17 @@ impl Net<'_> {
             return;
         }
         match self.find(&segment.tuple) {
-            Some(slot) if segment.is_request() && self.slots[usize::from(slot)].is_over() => {
+            Some((at, slot)) if segment.is_request() && slot.is_over() => {
                 // A new connection with the ports of one that has ended (RFC 6191). Whether its
                 // sequence numbers go on from there is not asked: the slot might have been
                 // given to somebody else already.
-                self.release(slot);
+                self.release(at);
                 self.accept(arrival, services);
             }
-            Some(slot) if self.slots[usize::from(slot)].is_stray(segment) => {
-                self.turn_away(slot, arrival, services);
-            }
-            Some(slot) => {
-                if self.admits(slot, segment, now) {
-                    self.feed(slot, arrival);
+            Some((at, slot)) if slot.is_stray(segment) => self.turn_away(at, arrival, services),
+            Some((at, _)) => {
+                if self.admits(at, segment, now) {
+                    self.feed(at, arrival);
                 }
             }
             None if segment.is_request() => self.accept(arrival, services),
@@ -107,15 +105,10 @@ impl Net<'_> {
 
     /// A segment that its slot knows nothing of. If it acknowledges a cookie, then the request came
     /// twice, and got the slot the second time.
-    fn turn_away(
-        &mut self,
-        slot: u16,
-        arrival: Arrival<'_, impl TxToken>,
-        services: &[Binding<'_>],
-    ) {
-        let is_half_open = matches!(self.slots[usize::from(slot)].role, Role::HalfOpen { .. });
+    fn turn_away(&mut self, at: u16, arrival: Arrival<'_, impl TxToken>, services: &[Binding<'_>]) {
+        let is_half_open = matches!(self.role(at), Role::HalfOpen { .. });
         if is_half_open && self.is_redeemable(&arrival.segment, arrival.now) {
-            self.release(slot);
+            self.release(at);
             self.redeem(arrival, services);
         } else {
             self.refuse(arrival);
@@ -132,7 +125,7 @@ impl Net<'_> {
 
     /// Whether a segment may reach the socket of its connection.
     fn admits(&mut self, at: u16, segment: &Segment, now: Instant) -> bool {
-        let slot = &self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get(usize::from(at)) else { return false };
         let state = slot.state();
         if state == State::SynSent {
             // smoltcp checks what answers our own SYN.
@@ -154,7 +147,7 @@ impl Net<'_> {
     /// Asks the peer of a connection whether it still knows it. A peer that does not will
     /// answer with the RST that counts.
     fn challenge(&mut self, at: u16, now: Instant) {
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         if slot.challenged.is_none_or(|last| now.since(last) >= CHALLENGE_INTERVAL) {
             slot.challenged = Some(now);
             slot.challenge = true;
@@ -165,7 +158,7 @@ impl Net<'_> {
     /// Gives a frame to the socket that it is for.
     pub(super) fn feed(&mut self, at: u16, arrival: Arrival<'_, impl TxToken>) {
         let Arrival { segment, frame, answer, now } = arrival;
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         let before = slot.state();
         let mut port = Port::received(frame, Exit::Wire(answer), &self.capabilities);
         self.iface.poll_ingress_single(instant(now), &mut port, &mut slot.sockets);
@@ -184,9 +177,9 @@ impl Net<'_> {
     /// A request for a connection: to a data connection that is expected, or to a service.
     fn accept(&mut self, arrival: Arrival<'_, impl TxToken>, services: &[Binding<'_>]) {
         let tuple = arrival.segment.tuple;
-        if let Some(slot) = self.find(&tuple.expectation()) {
-            if let Role::Expecting { owner } = self.slots[usize::from(slot)].role {
-                self.begin(slot, Role::Data { owner }, arrival);
+        if let Some((at, slot)) = self.find(&tuple.expectation()) {
+            if let Role::Expecting { owner } = slot.role {
+                self.begin(at, Role::Data { owner }, arrival);
             }
             return;
         }
@@ -240,7 +233,7 @@ impl Net<'_> {
         let isn = self.secret.sequence_number(&segment.tuple, now);
         let mut iface = self.throw_away_interface(isn, now);
         self.prepare(at, role, &segment.tuple, (isn, segment.sequence), now);
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         let mut port = Port::received(frame, Exit::Wire(answer), &self.capabilities);
         iface.poll_ingress_single(instant(now), &mut port, &mut slot.sockets);
         // If smoltcp did not like the segment, serving finds the socket still listening.
@@ -261,7 +254,7 @@ impl Net<'_> {
             Role::Data { .. } => self.fulfil(at, *tuple),
             _ => self.set_tuple(at, *tuple),
         }
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         slot.renew(role, Some(HANDSHAKE.into()), now);
         slot.iss = iss;
         slot.irs = irs;
@@ -285,15 +278,23 @@ impl Net<'_> {
 
     // The index.
 
-    pub(super) fn find(&self, tuple: &Tuple) -> Option<u16> {
-        let hash = self.secret.index_hash(tuple);
-        self.index.find(hash, |slot| self.slots[usize::from(slot)].tuple == *tuple)
+    pub(super) fn find(&self, tuple: &Tuple) -> Option<(u16, &Slot<'a>)> {
+        self.look_up(tuple, |slot| slot.tuple == *tuple)
     }
 
     /// Whether there is a connection that this entry expected, or expects.
     pub(super) fn is_used(&self, expectation: &Tuple) -> bool {
-        let is_it = |slot| self.slots[usize::from(slot)].tuple.expectation() == *expectation;
-        self.index.find(self.secret.index_hash(expectation), is_it).is_some()
+        self.look_up(expectation, |slot| slot.tuple.expectation() == *expectation).is_some()
+    }
+
+    /// The slot that the index has under an entry, and that `is_it`.
+    fn look_up(
+        &self,
+        entry: &Tuple,
+        is_it: impl Fn(&Slot<'a>) -> bool,
+    ) -> Option<(u16, &Slot<'a>)> {
+        let slot = |at| self.slots.get(usize::from(at)).filter(|slot| is_it(slot));
+        self.index.find(self.secret.index_hash(entry), slot)
     }
 
     /// Makes a slot the one that has this 4-tuple.
@@ -304,21 +305,21 @@ impl Net<'_> {
 
     /// Makes a slot, which expects this connection, the one that has it. Its port stays used.
     fn fulfil(&mut self, at: u16, tuple: Tuple) {
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         slot.port_hash = slot.hash.take();
         self.enter_tuple(at, tuple);
     }
 
     fn enter_tuple(&mut self, at: u16, tuple: Tuple) {
         let hash = self.secret.index_hash(&tuple);
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         slot.tuple = tuple;
         slot.hash = Some(hash);
         self.index.insert(hash, at);
     }
 
     fn forget_tuple(&mut self, at: u16) {
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         for hash in [slot.hash.take(), slot.port_hash.take()].into_iter().flatten() {
             self.index.remove(hash, at);
         }
@@ -331,11 +332,11 @@ impl Net<'_> {
         self.ready.remove(self.slots, at);
         self.pending.remove(self.slots, at);
         let kind = self.kind(at);
-        match self.slots[usize::from(at)].role {
+        match self.role(at) {
             Role::HalfOpen { .. } => self.half_open.of(kind).remove(self.slots, at),
             _ => self.ended.of(kind).remove(self.slots, at),
         }
-        self.slots[usize::from(at)].clear();
+        self.slots.get_mut(usize::from(at)).into_iter().for_each(Slot::clear);
         // To the front: its buffers are in memory already.
         self.free.of(kind).push_front(self.slots, at);
     }

@@ -44,43 +44,55 @@ impl<'a> Index<'a> {
         Self { buckets }
     }
 
-    /// The slot with this hash for which `is_it` is true.
-    pub fn find(&self, hash: u32, is_it: impl Fn(u16) -> bool) -> Option<u16> {
+    /// The slot with this hash that `look` knows as the right one, and what it sees there.
+    pub fn find<T>(&self, hash: u32, look: impl Fn(u16) -> Option<T>) -> Option<(u16, T)> {
         self.probe(hash)
             .map_while(|at| self.buckets.get(at).filter(|bucket| bucket.slot != EMPTY))
-            .find(|bucket| bucket.hash == hash && is_it(bucket.slot))
-            .map(|bucket| bucket.slot)
+            .filter(|bucket| bucket.hash == hash)
+            .find_map(|bucket| Some((bucket.slot, look(bucket.slot)?)))
     }
 
     /// Adds a slot, which must not be there yet with this hash. Without a free bucket nothing is added.
     pub fn insert(&mut self, hash: u32, slot: u16) {
-        let free = self.probe(hash).find(|&at| self.buckets[at].slot == EMPTY);
-        if let Some(at) = free {
-            self.buckets[at] = Bucket { hash, slot };
+        if let Some(at) = self.place(hash, |bucket| bucket.slot == EMPTY) {
+            self.put(at, Bucket { hash, slot });
         }
     }
 
     /// Removes a slot, which may be there with another hash too, and moves up what was displaced
     /// by it.
     pub fn remove(&mut self, hash: u32, slot: u16) {
-        let is_it = |bucket: Bucket| bucket.hash == hash && bucket.slot == slot;
-        let Some(hole) = self.probe(hash).find(|&at| is_it(self.buckets[at])) else { return };
-        let size = self.buckets.len();
-        self.buckets[hole] = Bucket::EMPTY;
-        for step in 1..size {
-            let at = (hole + step) % size;
-            let bucket = self.buckets[at];
-            if bucket.slot == EMPTY {
+        let is_it = |bucket: &Bucket| bucket.hash == hash && bucket.slot == slot;
+        let Some(hole) = self.place(hash, is_it) else { return };
+        self.put(hole, Bucket::EMPTY);
+        for at in self.around(hole).skip(1) {
+            let Some(&Bucket { hash, slot }) = self.buckets.get(at) else { break };
+            if slot == EMPTY {
                 break;
             }
-            self.buckets[at] = Bucket::EMPTY;
-            self.insert(bucket.hash, bucket.slot);
+            self.put(at, Bucket::EMPTY);
+            self.insert(hash, slot);
+        }
+    }
+
+    /// Where the first such bucket is of those that a hash leads to.
+    fn place(&self, hash: u32, is_it: impl Fn(&Bucket) -> bool) -> Option<usize> {
+        self.probe(hash).find(|&at| self.buckets.get(at).is_some_and(&is_it))
+    }
+
+    fn put(&mut self, at: usize, bucket: Bucket) {
+        if let Some(place) = self.buckets.get_mut(at) {
+            *place = bucket;
         }
     }
 
     fn probe(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
-        let size = self.buckets.len();
-        (0..size).map(move |step| (hash as usize % size + step) % size)
+        self.around((hash as usize).checked_rem(self.buckets.len()).unwrap_or(0))
+    }
+
+    /// All places, from one on.
+    fn around(&self, start: usize) -> impl Iterator<Item = usize> + use<> {
+        (start..self.buckets.len()).chain(0..start)
     }
 }
 
@@ -110,7 +122,7 @@ mod tests {
                 index.remove(hash, slot);
             }
             for (slot, hash) in (0..16).flat_map(|slot| hashes(slot).map(|hash| (slot, hash))) {
-                let found = index.find(hash, |candidate| candidate == slot);
+                let found = index.find(hash, |other| (other == slot).then_some(()));
                 assert_eq!(found.is_some(), model.contains(&(slot, hash)));
             }
         }
@@ -122,9 +134,9 @@ mod tests {
         let mut index = Index::new(&mut buckets);
         index.insert(9, 1);
         index.insert(9, 2);
-        assert_eq!(index.find(9, |slot| slot == 2), Some(2));
-        assert_eq!(index.find(9, |_| false), None);
-        assert_eq!(index.find(8, |_| true), None);
+        assert_eq!(index.find(9, |slot| (slot == 2).then_some('x')), Some((2, 'x')));
+        assert_eq!(index.find(9, |_| None::<()>), None);
+        assert_eq!(index.find(8, |_| Some(())), None);
     }
 
     #[test]
@@ -134,8 +146,8 @@ mod tests {
         for slot in 0..3 {
             index.insert(0, slot);
         }
-        assert_eq!(index.find(0, |slot| slot == 2), None);
+        assert_eq!(index.find(0, |slot| (slot == 2).then_some(())), None);
         index.remove(0, 0);
-        assert_eq!(index.find(0, |slot| slot == 1), Some(1));
+        assert_eq!(index.find(0, |slot| (slot == 1).then_some(())), Some((1, ())));
     }
 }

@@ -71,7 +71,6 @@ pub(super) fn furnish(memory: Memory<'_>) -> Result<Furniture<'_>, ConfigError> 
     let Memory { control, bulk, slots, sockets, timers, buckets, message, outbox, .. } = memory;
     let enough = (1..usize::from(u16::MAX)).contains(&slots.len())
         && control > 0
-        && slots.len().checked_sub(control).is_some_and(|others| others >= bulk)
         && sockets.len() >= slots.len()
         && timers.len() >= slots.len()
         && buckets.len() >= 2 * slots.len();
@@ -79,8 +78,8 @@ pub(super) fn furnish(memory: Memory<'_>) -> Result<Furniture<'_>, ConfigError> 
         return Err(ConfigError::Memory);
     }
     let mut sockets = sockets.iter_mut();
-    let (control_slots, others) = slots.split_at_mut(control);
-    let (bulk_slots, data_slots) = others.split_at_mut(bulk);
+    let (control_slots, others) = slots.split_at_mut_checked(control).ok_or(ConfigError::Memory)?;
+    let (bulk_slots, data_slots) = others.split_at_mut_checked(bulk).ok_or(ConfigError::Memory)?;
     equip(control_slots, &mut sockets, memory.control_buffers)?;
     equip(bulk_slots, &mut sockets, memory.bulk_buffers)?;
     equip(data_slots, &mut sockets, memory.data_buffers)?;

@@ -126,6 +126,7 @@ pub struct Net<'a> {
     capabilities: DeviceCapabilities,
     secret: Secret,
     passive_ports: RangeInclusive<u16>,
+    /// No number of a slot that is kept anywhere is wrong. If one were, nothing would happen.
     slots: &'a mut [Slot<'a>],
     /// How many of the slots are for connections to services: all but those for data connections.
     control: usize,
@@ -288,7 +289,7 @@ impl<'a> Net<'a> {
     /// Ends every session at once: services let go of what they hold. Nothing is sent.
     pub fn abandon(&mut self, services: &mut [Binding<'_>]) {
         for slot in 0..self.control as u16 {
-            if let Role::Session(_) = self.slots[usize::from(slot)].role {
+            if let Role::Session(_) = self.role(slot) {
                 self.end(slot, services);
             }
         }
@@ -337,10 +338,12 @@ impl<'a> Net<'a> {
         // Services over UDP may have something to say about it.
         self.emission = Some(now);
         self.outbox.withdraw(&self.iface);
-        for slot in 0..self.slots.len() as u16 {
-            let Slot { role, tuple, .. } = &self.slots[usize::from(slot)];
-            if !matches!(role, Role::Free) && !self.iface.has_ip_addr(tuple.local.addr) {
-                self.end(slot, services);
+        for at in 0..self.slots.len() as u16 {
+            let has_gone = |slot: &Slot<'_>| {
+                !matches!(slot.role, Role::Free) && !self.iface.has_ip_addr(slot.tuple.local.addr)
+            };
+            if self.slots.get(usize::from(at)).is_some_and(has_gone) {
+                self.end(at, services);
             }
         }
     }
@@ -354,9 +357,9 @@ impl<'a> Net<'a> {
     }
 
     /// Ends whatever a slot is used for: its service lets go of what it has. Nothing is sent.
-    fn end(&mut self, slot: u16, services: &mut [Binding<'_>]) {
-        let Slot { role, tuple, .. } = self.slots[usize::from(slot)];
-        self.release(slot);
+    fn end(&mut self, at: u16, services: &mut [Binding<'_>]) {
+        let Some(&Slot { role, tuple, .. }) = self.slots.get(usize::from(at)) else { return };
+        self.release(at);
         match role {
             Role::Session(session) => {
                 session.data.into_iter().for_each(|data| self.release(data));
@@ -381,11 +384,16 @@ impl<'a> Net<'a> {
 
     /// Puts a slot, or the owner of a data slot, on the list of those to be served.
     fn mark(&mut self, slot: u16) {
-        match self.slots[usize::from(slot)].role {
+        match self.role(slot) {
             Role::Free => {}
             Role::Expecting { owner } | Role::Data { owner } => self.ready.push(self.slots, owner),
             _ => self.ready.push(self.slots, slot),
         }
+    }
+
+    /// What a slot is used for; a slot that there is not, for nothing.
+    fn role(&self, slot: u16) -> Role {
+        self.slots.get(usize::from(slot)).map_or(Role::Free, |slot| slot.role)
     }
 
     fn kind(&self, slot: u16) -> Kind {

@@ -59,7 +59,7 @@ impl Net<'_> {
         // An interface that knows no neighbors, and has asked for none yet.
         let mut iface = self.throw_away_interface(0, now);
         self.share_routes(&mut iface);
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         slot.forget_neighbor();
         let exit = device.transmit(instant(now)).map(Exit::Wire);
         let mut port = Port::sending(exit, &self.capabilities);

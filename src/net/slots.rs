@@ -318,14 +318,11 @@ impl<const LINK: usize> List<LINK> {
 
     /// Adds a slot at the end, unless it is in a list of this kind already.
     pub fn push(&mut self, slots: &mut [Slot<'_>], slot: u16) {
-        if Self::is_listed(slots, slot) {
-            return;
-        }
-        slots[usize::from(slot)].links[LINK] =
-            Link { previous: self.last, next: NOBODY, listed: true };
-        match self.last {
-            NOBODY => self.first = slot,
-            last => slots[usize::from(last)].links[LINK].next = slot,
+        let Some(link) = Self::unlisted(slots, slot) else { return };
+        *link = Link { previous: self.last, next: NOBODY, listed: true };
+        match Self::link(slots, self.last) {
+            None => self.first = slot,
+            Some(last) => last.next = slot,
         }
         self.last = slot;
         self.len += 1;
@@ -333,14 +330,11 @@ impl<const LINK: usize> List<LINK> {
 
     /// Adds a slot at the front, unless it is in a list of this kind already.
     pub fn push_front(&mut self, slots: &mut [Slot<'_>], slot: u16) {
-        if Self::is_listed(slots, slot) {
-            return;
-        }
-        slots[usize::from(slot)].links[LINK] =
-            Link { previous: NOBODY, next: self.first, listed: true };
-        match self.first {
-            NOBODY => self.last = slot,
-            first => slots[usize::from(first)].links[LINK].previous = slot,
+        let Some(link) = Self::unlisted(slots, slot) else { return };
+        *link = Link { previous: NOBODY, next: self.first, listed: true };
+        match Self::link(slots, self.first) {
+            None => self.last = slot,
+            Some(first) => first.previous = slot,
         }
         self.first = slot;
         self.len += 1;
@@ -355,24 +349,26 @@ impl<const LINK: usize> List<LINK> {
 
     /// Takes a slot out of this list, in which it must be if it is in any of this kind.
     pub fn remove(&mut self, slots: &mut [Slot<'_>], slot: u16) {
-        let link = core::mem::replace(&mut slots[usize::from(slot)].links[LINK], Link::UNLISTED);
-        if !link.listed {
-            return;
+        let Some(link) = Self::link(slots, slot).filter(|link| link.listed) else { return };
+        let Link { previous, next, .. } = core::mem::replace(link, Link::UNLISTED);
+        match Self::link(slots, previous) {
+            None => self.first = next,
+            Some(previous) => previous.next = next,
         }
-        match link.previous {
-            NOBODY => self.first = link.next,
-            previous => slots[usize::from(previous)].links[LINK].next = link.next,
-        }
-        match link.next {
-            NOBODY => self.last = link.previous,
-            next => slots[usize::from(next)].links[LINK].previous = link.previous,
+        match Self::link(slots, next) {
+            None => self.last = previous,
+            Some(next) => next.previous = previous,
         }
         self.len -= 1;
     }
 
-    /// Whether a slot is in a list of this kind.
-    pub fn is_listed(slots: &[Slot<'_>], slot: u16) -> bool {
-        slots[usize::from(slot)].links[LINK].listed
+    fn unlisted<'s>(slots: &'s mut [Slot<'_>], slot: u16) -> Option<&'s mut Link> {
+        Self::link(slots, slot).filter(|link| !link.listed)
+    }
+
+    /// The link of a slot in lists of this kind; `NOBODY` has none.
+    fn link<'s>(slots: &'s mut [Slot<'_>], slot: u16) -> Option<&'s mut Link> {
+        slots.get_mut(usize::from(slot)).map(|slot| &mut slot.links[LINK])
     }
 }
 

@@ -61,27 +61,41 @@ impl<'a> Timers<'a> {
         if self.next()? > now {
             return None;
         }
-        let slot = self.timers[0].slot;
+        let slot = self.timers.first()?.slot;
         self.remove(0);
         Some(slot)
     }
 
     fn place(&self, slot: u16) -> Option<usize> {
-        let place = self.timers[usize::from(slot)].place;
+        let place = self.timers.get(usize::from(slot))?.place;
         (place != NOWHERE).then(|| usize::from(place))
     }
 
+    /// The deadline at a place of the heap.
+    fn at(&self, place: usize) -> Option<Instant> {
+        self.timers.get(place).map(|timer| timer.at)
+    }
+
     fn put(&mut self, place: usize, at: Instant, slot: u16) {
-        self.timers[place].at = at;
-        self.timers[place].slot = slot;
-        self.timers[usize::from(slot)].place = place as u16;
+        if let Some(timer) = self.timers.get_mut(place) {
+            (timer.at, timer.slot) = (at, slot);
+        }
+        self.set_place(slot, place as u16);
+    }
+
+    fn set_place(&mut self, slot: u16, place: u16) {
+        if let Some(timer) = self.timers.get_mut(usize::from(slot)) {
+            timer.place = place;
+        }
     }
 
     fn remove(&mut self, place: usize) {
-        self.timers[usize::from(self.timers[place].slot)].place = NOWHERE;
+        let Some(&Timer { slot, .. }) = self.timers.get(place) else { return };
+        self.set_place(slot, NOWHERE);
         self.len -= 1;
-        if place < self.len {
-            let Timer { at, slot, .. } = self.timers[self.len];
+        if place < self.len
+            && let Some(&Timer { at, slot, .. }) = self.timers.get(self.len)
+        {
             self.put(place, at, slot);
             self.sift_up(place);
             self.sift_down(place);
@@ -91,7 +105,7 @@ impl<'a> Timers<'a> {
     fn sift_up(&mut self, mut place: usize) {
         while place > 0 {
             let parent = (place - 1) / 2;
-            if self.timers[parent].at <= self.timers[place].at {
+            if self.at(parent) <= self.at(place) {
                 break;
             }
             self.swap(parent, place);
@@ -102,8 +116,8 @@ impl<'a> Timers<'a> {
     fn sift_down(&mut self, mut place: usize) {
         loop {
             let children = 2 * place + 1..(2 * place + 3).min(self.len);
-            let Some(least) = children.min_by_key(|&child| self.timers[child].at) else { break };
-            if self.timers[place].at <= self.timers[least].at {
+            let Some(least) = children.min_by_key(|&child| self.at(child)) else { break };
+            if self.at(place) <= self.at(least) {
                 break;
             }
             self.swap(place, least);
@@ -112,9 +126,10 @@ impl<'a> Timers<'a> {
     }
 
     fn swap(&mut self, a: usize, b: usize) {
-        let (one, other) = (self.timers[a], self.timers[b]);
-        self.put(a, other.at, other.slot);
-        self.put(b, one.at, one.slot);
+        if let (Some(&one), Some(&other)) = (self.timers.get(a), self.timers.get(b)) {
+            self.put(a, other.at, other.slot);
+            self.put(b, one.at, one.slot);
+        }
     }
 }
 
