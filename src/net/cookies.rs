@@ -88,11 +88,11 @@ impl Net<'_> {
         let capabilities = self.packet_capabilities();
         let mut iface = self.packet_interface(isn, &capabilities, now);
         self.prepare(at, role, &segment.tuple, (isn, irs), now);
-        let sockets = &mut self.slots[usize::from(at)].sockets;
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         let mut port = Port::<T>::received(packet, Exit::Nowhere, &capabilities);
-        iface.poll_ingress_single(instant(now), &mut port, sockets);
+        iface.poll_ingress_single(instant(now), &mut port, &mut slot.sockets);
         let mut port = Port::<T>::sending(Some(Exit::Nowhere), &capabilities);
-        iface.poll_egress(instant(now), &mut port, sockets);
+        iface.poll_egress(instant(now), &mut port, &mut slot.sockets);
     }
 
     /// A slot for somebody who means it: if none is free, that of the request that has waited for

@@ -28,7 +28,7 @@ impl<'a> Net<'a> {
         services: &mut [Binding<'_>],
         now: Instant,
     ) {
-        match self.slots[usize::from(at)].role {
+        match self.role(at) {
             Role::HalfOpen { service } => self.serve_half_open(at, service, device, services, now),
             Role::Calling { service } => self.serve_calling(at, service, device, services, now),
             Role::Session(session) => self.serve_session(at, session, device, services, now),
@@ -46,7 +46,8 @@ impl<'a> Net<'a> {
         now: Instant,
     ) {
         self.send(at, device, now);
-        match self.slots[usize::from(at)].state() {
+        let Some(slot) = self.slots.get(usize::from(at)) else { return };
+        match slot.state() {
             State::SynReceived => self.schedule(at, None, now),
             // Reset, timed out, or never begun.
             State::Listen | State::Closed => self.release(at),
@@ -63,7 +64,7 @@ impl<'a> Net<'a> {
         services: &mut [Binding<'_>],
         now: Instant,
     ) {
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         let (local, peer) = (socket_address(slot.tuple.local), socket_address(slot.tuple.remote));
         let id = service_at(services, service).and_then(|service| service.open(local, peer, now));
         let Some(id) = id else {
@@ -86,7 +87,7 @@ impl<'a> Net<'a> {
             self.expect_again(data);
         }
         let open = self.advance(at, &mut session, services, now);
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         if open {
             slot.role = Role::Session(session);
             self.send(at, device, now);
@@ -164,7 +165,9 @@ impl<'a> Net<'a> {
         now: Instant,
     ) -> Action {
         let Some(service) = service_at(services, session.service) else { return Action::Close };
-        let (control, data) = pair(self.slots, self.control, at, session.data);
+        let Some((control, data)) = pair(self.slots, at, session.data) else {
+            return Action::Close;
+        };
         let (mut control, mut stream) = (control.stream(), None);
         let data = match data {
             None => session.fault.map_or(Data::Absent, Data::Failed),
@@ -183,7 +186,7 @@ impl<'a> Net<'a> {
         device: &mut D,
         now: Instant,
     ) {
-        let slot = &mut self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         let mut stream = slot.stream();
         // A ring has two parts.
         for _ in 0..2 {
@@ -194,7 +197,7 @@ impl<'a> Net<'a> {
             slot.socket_mut().abort();
         }
         self.send(at, device, now);
-        let state = self.slots[usize::from(at)].state();
+        let Some(state) = self.slots.get(usize::from(at)).map(Slot::state) else { return };
         if let State::FinWait2 | State::TimeWait = state {
             // Everything is delivered: if need be, the slot can be had.
             let kind = self.kind(at);
@@ -209,7 +212,8 @@ impl<'a> Net<'a> {
 
     /// Sends what a slot has to send, but no more than its share of a turn.
     pub(super) fn send<D: Device + ?Sized>(&mut self, at: u16, device: &mut D, now: Instant) {
-        let (slot, stack_now) = (&mut self.slots[usize::from(at)], instant(now));
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
+        let stack_now = instant(now);
         if core::mem::take(&mut slot.challenge) {
             // RFC 5961 section 3.2. Switching keep-alive on and off makes smoltcp send one, which
             // is what a challenge ACK is: an ACK of what is expected next. With data in flight it
@@ -246,23 +250,23 @@ impl<'a> Net<'a> {
 
     /// Sets the deadline of a slot: the socket's or `wait`, whichever is first.
     pub(super) fn schedule(&mut self, at: u16, wait: Option<Instant>, now: Instant) {
-        let slot = &self.slots[usize::from(at)];
+        let Some(slot) = self.slots.get(usize::from(at)) else { return };
         let due = due_at(&mut self.iface, &slot.sockets, now);
         let deadline = due.into_iter().chain(wait).min();
         self.timers.set(at, deadline);
     }
 }
 
-/// The slots of a session: its own and that of its data connection.
+/// The slots of a session: its own and, somewhere behind it, that of its data connection.
 fn pair<'s, 'a>(
     slots: &'s mut [Slot<'a>],
-    control: usize,
     at: u16,
     data: Option<u16>,
-) -> (&'s mut Slot<'a>, Option<&'s mut Slot<'a>>) {
-    let (control_slots, data_slots) = slots.split_at_mut(control);
-    let data = data.and_then(|data| data_slots.get_mut(usize::from(data) - control));
-    (&mut control_slots[usize::from(at)], data)
+) -> Option<(&'s mut Slot<'a>, Option<&'s mut Slot<'a>>)> {
+    let mut slots = slots.iter_mut();
+    let control = slots.nth(at.into())?;
+    let data = data.and_then(|data| slots.nth(data.checked_sub(at)?.checked_sub(1)?.into()));
+    Some((control, data))
 }
 
 /// What a service sees of its data connection.
