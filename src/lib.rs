@@ -115,6 +115,7 @@ mod log;
 
 pub mod auth;
 mod budget;
+mod bytes;
 pub mod connection;
 pub mod ftp;
 #[cfg(any(feature = "net", feature = "mdns"))]

@@ -1,5 +1,7 @@
 //! One byte stream, seen as a readable and a writable slice.
 
+use crate::bytes::copy;
+
 /// How far a [`Stream`] has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -50,12 +52,10 @@ pub trait Stream {
         let mut written = 0;
         // Twice at most: a ring offers its free space in two parts.
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-            let free = self.writable();
-            let n = free.len().min(rest.len());
+            let n = copy(rest, self.writable());
             if n == 0 {
                 break;
             }
-            free[..n].copy_from_slice(&rest[..n]);
             self.commit(n);
             written += n;
         }

@@ -5,6 +5,8 @@
 
 use core::task::Poll;
 
+use crate::bytes::copy;
+
 /// From storage to the wire: LF becomes CRLF.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ToWire {
@@ -22,14 +24,14 @@ impl ToWire {
         read: impl FnOnce(&mut [u8]) -> Poll<Result<usize, E>>,
     ) -> Poll<Result<usize, E>> {
         if self.owes_lf {
-            out[0] = b'\n';
             *self = Self::default();
-            return Poll::Ready(Ok(1));
+            return Poll::Ready(Ok(copy(b"\n", out)));
         }
         // Read into the back half: were every byte an LF, the front, which grows twice as
         // fast, would reach the end together with it, but for one LF if the length is odd.
         let back = out.len() / 2;
-        read(&mut out[back..]).map(|read| read.map(|n| self.expand(out, back, n)))
+        let read = read(out.get_mut(back..).unwrap_or_default());
+        read.map(|read| read.map(|n| self.expand(out, back, n)))
     }
 
     /// Moves `out[back..back + n]` to the front of `out`, with CR before each bare LF.
@@ -38,19 +40,25 @@ impl ToWire {
         for at in back..(back + n).min(out.len()) {
             let byte = out[at];
             if byte == b'\n' && !self.after_cr {
-                out[filled] = b'\r';
-                filled += 1;
+                filled = put(out, filled, b'\r');
                 if filled > at {
                     self.owes_lf = true;
                     break;
                 }
             }
-            out[filled] = byte;
-            filled += 1;
+            filled = put(out, filled, byte);
             self.after_cr = byte == b'\r';
         }
         filled
     }
+}
+
+/// Puts a byte at a place, and says which is the next.
+fn put(out: &mut [u8], at: usize, byte: u8) -> usize {
+    if let Some(place) = out.get_mut(at) {
+        *place = byte;
+    }
+    at + 1
 }
 
 /// From the wire to storage: CRLF becomes LF.

@@ -202,8 +202,10 @@ impl Stream for Zipped<'_> {
         if codec.stage == Stage::Finishing {
             return &mut [];
         }
-        codec.buffer.copy_within(codec.start..codec.end, 0);
-        (codec.start, codec.end) = (0, codec.end - codec.start);
+        let end = codec.end.min(BUFFER);
+        let start = codec.start.min(end);
+        codec.buffer.copy_within(start..end, 0);
+        (codec.start, codec.end) = (0, end - start);
         codec.buffer.get_mut(codec.end..).unwrap_or_default()
     }
 

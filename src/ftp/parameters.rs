@@ -13,6 +13,7 @@ use super::reply::{DataFault, Reply};
 use super::report::{Report, Running};
 use super::session::{DataPort, Interpreter, Representation, Session, Step, Turn};
 use crate::auth::Rights;
+use crate::bytes::copy;
 use crate::log::Escaped;
 use crate::service::{Action, ConnectError, Data};
 use crate::storage::Storage;
@@ -110,7 +111,7 @@ impl<S: Storage, const N: usize> Interpreter<'_, '_, S, N> {
         let mut upper = [0; 8];
         let argument = argument.trim_ascii();
         let upper = upper.get_mut(..argument.len()).unwrap_or_default();
-        upper.copy_from_slice(argument.get(..upper.len()).unwrap_or_default());
+        copy(argument, upper);
         upper.make_ascii_uppercase();
         let reply = match &*upper {
             b"A" | b"A N" => {

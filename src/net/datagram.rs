@@ -13,6 +13,7 @@ use smoltcp::wire::{
 use super::frame::Message;
 use super::index::Tuple;
 use super::{Binding, Net, Protocol, RETRY, endpoint, instant, socket_address};
+use crate::bytes::copy;
 use crate::service::{Datagram, DatagramService, Emission};
 use crate::time::Instant;
 
@@ -187,7 +188,9 @@ impl Net<'_> {
     }
 
     fn send_datagram(&self, outgoing: &Outgoing, text: &[u8], token: impl TxToken) {
-        let write = |payload: &mut [u8]| payload.copy_from_slice(text);
+        let write = |payload: &mut [u8]| {
+            copy(text, payload);
+        };
         outgoing.send(self.hardware, (text.len(), write), &self.capabilities.checksum, token);
     }
 }
@@ -219,8 +222,10 @@ impl Outgoing {
             ethernet.emit(&mut frame);
             let packet = frame.payload_mut();
             ip.emit(&mut packet[..], checksums);
-            let mut datagram = UdpPacket::new_unchecked(&mut packet[ip.header_len()..]);
-            udp.emit(&mut datagram, &from, &to, len, write, checksums);
+            if let Some(datagram) = packet.get_mut(ip.header_len()..) {
+                let mut datagram = UdpPacket::new_unchecked(datagram);
+                udp.emit(&mut datagram, &from, &to, len, write, checksums);
+            }
         });
     }
 }

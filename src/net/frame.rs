@@ -90,7 +90,7 @@ pub(super) fn read<'f>(
     if !to_us && !frame.dst_addr().is_multicast() {
         return Frame::Useless;
     }
-    let payload = &frame.into_inner()[EthernetFrame::<&[u8]>::header_len()..];
+    let payload = frame.payload();
     let frame = match ethertype {
         EthernetProtocol::Arp if cfg!(feature = "ipv4") => Frame::Neighbor,
         #[cfg(feature = "ipv4")]

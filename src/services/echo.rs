@@ -1,6 +1,7 @@
 //! Echo (RFC 862): what comes is sent back.
 
 use super::simple::{BYTES_A_TURN, Exchange, Progress, pause};
+use crate::bytes::copy;
 use crate::service::{Datagram, DatagramService};
 use crate::stream::Stream;
 use crate::time::Instant;
@@ -18,12 +19,11 @@ impl Exchange for Echo {
             let room = stream.room();
             let mut piece = [0; 512];
             let bytes = stream.readable();
-            let n = bytes.len().min(piece.len()).min(room);
-            piece[..n].copy_from_slice(&bytes[..n]);
+            let n = copy(bytes.get(..room).unwrap_or(bytes), &mut piece);
             if n == 0 {
                 return pause(stream, moved > 0);
             }
-            stream.write(&piece[..n]);
+            stream.write(piece.get(..n).unwrap_or_default());
             stream.consume(n);
             moved += n;
         }
@@ -34,7 +34,6 @@ impl Exchange for Echo {
 impl DatagramService for Echo {
     fn answer(&mut self, datagram: &Datagram<'_>, reply: &mut [u8], _: Instant) -> Option<usize> {
         let payload = datagram.payload;
-        reply.get_mut(..payload.len())?.copy_from_slice(payload);
-        Some(payload.len())
+        Some(copy(payload, reply.get_mut(..payload.len())?))
     }
 }

@@ -16,9 +16,10 @@ use core::mem;
 use core::task::Poll;
 
 use super::{Entry, Error, Keep, Op, Order, Path, Storage};
+use crate::bytes::copy;
 use crate::time::Timestamp;
 pub use memory::{BLOCK_SIZE, Block, NAME_MAX, Node};
-use memory::{Free, NONE, Name, ROOT, Reader, copy};
+use memory::{Free, NONE, Name, ROOT, Reader};
 
 /// Blocks that one call copies, at most, of what a write keeps.
 const COPY_BLOCKS: usize = 64;

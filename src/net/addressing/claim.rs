@@ -265,7 +265,9 @@ impl Own {
             (false, _) => discovery::RETRANS_TIMER,
             (true, true) => GLANCE,
             (true, false) if left == 0 => arp::ANNOUNCE_WAIT,
-            (true, false) => arp::PROBE_MIN + random.within(arp::PROBE_MAX - arp::PROBE_MIN),
+            (true, false) => {
+                arp::PROBE_MIN.saturating_add(random.within(arp::PROBE_MAX - arp::PROBE_MIN))
+            }
         }
     }
 

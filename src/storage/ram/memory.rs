@@ -5,6 +5,7 @@ use core::mem;
 use heapless::Vec;
 
 use super::RamDisk;
+use crate::bytes::copy;
 use crate::storage::{Entry, Error, Kind};
 use crate::time::Timestamp;
 
@@ -254,13 +255,4 @@ impl RamDisk<'_> {
 /// Where the node or block of that number is.
 fn index(number: u16) -> Option<usize> {
     usize::from(number).checked_sub(1)
-}
-
-/// Copies as many bytes as both have, and says how many.
-pub(super) fn copy(from: &[u8], to: &mut [u8]) -> usize {
-    let count = from.len().min(to.len());
-    if let (Some(from), Some(to)) = (from.get(..count), to.get_mut(..count)) {
-        to.copy_from_slice(from);
-    }
-    count
 }
