@@ -167,7 +167,9 @@ impl Packet {
 
     fn emit(&self, packet: &mut [u8], checksums: &ChecksumCapabilities) {
         let (source, destination) = (self.ip.src_addr(), self.ip.dst_addr());
-        let (header, segment) = packet.split_at_mut(self.ip.header_len());
+        let Some((header, segment)) = packet.split_at_mut_checked(self.ip.header_len()) else {
+            return;
+        };
         self.ip.emit(header, checksums);
         let segment = &mut TcpPacket::new_unchecked(segment);
         self.tcp.emit(segment, &source, &destination, checksums);

@@ -118,7 +118,7 @@ impl<T: TxToken> TxToken for Exit<T> {
                 header.emit(&mut frame);
                 f(frame.payload_mut())
             }),
-            Self::Nowhere => f(&mut [0; SEGMENT_MAX][..len]),
+            Self::Nowhere => f([0; SEGMENT_MAX].get_mut(..len).unwrap_or_default()),
         }
     }
 
