@@ -142,16 +142,19 @@ pub struct Sending<'a>(&'a mut [u8; FIFO_MAX]);
 
 impl TxToken for Sending<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let result = f(&mut self.0[LENGTH..LENGTH + len]);
+        // None is longer: the capabilities say how long it may be.
+        let result = f(self.0.get_mut(LENGTH..LENGTH + len).unwrap_or_default());
         // The length is that of the payload alone.
         let payload = len.saturating_sub(ETHERNET_HEADER_LEN) as u16;
-        self.0[..LENGTH].copy_from_slice(&payload.to_le_bytes());
+        let [low, high, ..] = &mut *self.0;
+        [*low, *high] = payload.to_le_bytes();
         // The frame before needs 123 microseconds at most, with 100 Mbit/s.
         while ETHERNET.read(TRANSMISSION) & NEW != 0 {
             spin_loop();
         }
-        for word in self.0[..(LENGTH + len).next_multiple_of(4)].chunks_exact(4) {
-            ETHERNET.write(DATA, u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+        let (words, _) = self.0.as_chunks();
+        for &word in words.iter().take((LENGTH + len).div_ceil(4)) {
+            ETHERNET.write(DATA, u32::from_le_bytes(word));
         }
         ETHERNET.write(TRANSMISSION, NEW);
         result

@@ -16,17 +16,18 @@ pub struct File {
     pub content: &'static [u8],
 }
 
-impl File {
-    fn entry(&self, number: usize) -> Entry<'static> {
-        Entry {
-            name: self.name.as_bytes(),
-            kind: Kind::File,
-            size: self.content.len() as u64,
-            modified: Timestamp(0),
-            mode: None,
-            // The disk in RAM has numbers of 16 bits.
-            id: (1 << 16) + number as u64,
-        }
+/// A file, and its place among the others.
+type Numbered = (usize, &'static File);
+
+fn entry((number, file): Numbered) -> Entry<'static> {
+    Entry {
+        name: file.name.as_bytes(),
+        kind: Kind::File,
+        size: file.content.len() as u64,
+        modified: Timestamp(0),
+        mode: None,
+        // The disk in RAM has numbers of 16 bits.
+        id: (1 << 16) + number as u64,
     }
 }
 
@@ -43,9 +44,9 @@ pub enum Job<J> {
     /// Bytes that are still to be read of a file of so many.
     Read { rest: &'static [u8], size: usize },
     /// A listing, and the file that was shown last.
-    List { order: Order, shown: Option<usize> },
+    List { order: Order, shown: Option<Numbered> },
     /// A listing of one file.
-    Show { file: usize },
+    Show { file: Numbered },
     /// Nothing more.
     Over,
 }
@@ -53,15 +54,19 @@ pub enum Job<J> {
 /// What a path below the directory leads to.
 enum Place {
     Directory,
-    File(usize),
+    File(Numbered),
     Nothing,
 }
 
 impl<S> Flash<S> {
     /// Puts files in front of a storage, in the order of their names.
     pub fn new(storage: S, files: &'static [File]) -> Self {
-        assert!(files.is_sorted_by_key(|file| file.name));
+        debug_assert!(files.is_sorted_by_key(|file| file.name));
         Self { storage, files }
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = Numbered> {
+        self.files.iter().enumerate()
     }
 
     fn find(&self, path: Path<'_>) -> Place {
@@ -69,9 +74,8 @@ impl<S> Flash<S> {
         match (names.next(), names.next()) {
             (None, _) => Place::Directory,
             (Some(name), None) => self
-                .files
-                .iter()
-                .position(|file| file.name.as_bytes() == name)
+                .numbered()
+                .find(|(_, file)| file.name.as_bytes() == name)
                 .map_or(Place::Nothing, Place::File),
             _ => Place::Nothing,
         }
@@ -80,8 +84,7 @@ impl<S> Flash<S> {
     fn read<J>(&self, path: Path<'_>, offset: u64) -> Result<Job<J>, Error> {
         match self.find(path) {
             Place::Directory => Err(Error::IsADirectory),
-            Place::File(file) => {
-                let content = self.files[file].content;
+            Place::File((_, File { content, .. })) => {
                 let offset = usize::try_from(offset).unwrap_or(usize::MAX);
                 let rest = content.get(offset..).unwrap_or_default();
                 Ok(Job::Read { rest, size: content.len() })
@@ -107,15 +110,15 @@ impl<S> Flash<S> {
     }
 
     /// The file that comes next in a listing.
-    fn next(&self, order: Order, shown: Option<usize>) -> Option<usize> {
+    fn next(&self, order: Order, shown: Option<Numbered>) -> Option<Numbered> {
         // The files are in the order of their names.
-        let place = |file: usize| (order.key(&self.files[file].entry(file)), file);
-        let is_left = |&file: &usize| match shown {
+        let place = |file: Numbered| (order.key(&entry(file)), file.0);
+        let is_left = |&file: &Numbered| match shown {
             Some(shown) if order.reverse => place(file) < place(shown),
             Some(shown) => place(file) > place(shown),
             None => true,
         };
-        let left = (0..self.files.len()).filter(is_left);
+        let left = self.numbered().filter(is_left);
         if order.reverse {
             left.max_by_key(|&file| place(file))
         } else {
@@ -169,10 +172,13 @@ impl<S: Storage> Storage for Flash<S> {
         match job {
             Job::Behind(job) => self.storage.poll_read(job, buf),
             Job::Read { rest, .. } => {
-                let (now, later) = rest.split_at(rest.len().min(buf.len()));
-                buf[..now.len()].copy_from_slice(now);
-                *rest = later;
-                Poll::Ready(Ok(now.len()))
+                let mut len = 0;
+                for (to, from) in buf.iter_mut().zip(*rest) {
+                    *to = *from;
+                    len += 1;
+                }
+                *rest = rest.get(len..).unwrap_or_default();
+                Poll::Ready(Ok(len))
             }
             _ => Poll::Ready(Err(Error::Io)),
         }
@@ -206,7 +212,7 @@ impl<S: Storage> Storage for Flash<S> {
             Job::Over => None,
             Job::Read { .. } => return Poll::Ready(Err(Error::Io)),
         };
-        Poll::Ready(Ok(file.map(|file| self.files[file].entry(file))))
+        Poll::Ready(Ok(file.map(entry)))
     }
 
     fn poll_finish(&mut self, job: &mut Self::Job) -> Poll<Result<u64, Error>> {
