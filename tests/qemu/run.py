@@ -24,6 +24,7 @@ sys.dont_write_bytecode = True  # this may run as root in somebody's clone
 sys.path.append(str(Path(__file__).resolve().parents[1] / "clients"))
 
 import cases
+import firmware
 import matrix
 from board import Board
 from clients import PROGRAMS
@@ -55,6 +56,11 @@ def sizes(board):
     check(flash <= FLASH, f"more than {FLASH} bytes of flash")
 
 
+def ways_to_a_panic(board):
+    wrong = firmware.unexpected_panics()
+    check(not wrong, "; ".join(wrong))
+
+
 def stack(board):
     """How deep it was in all cases so far."""
     time.sleep(2)  # it looks once a second
@@ -64,7 +70,7 @@ def stack(board):
 
 
 ROWS = (
-    ("sizes", sizes), *cases.CASES, *matrix.CASES, ("stack", stack),
+    ("sizes", sizes), ("ways to a panic", ways_to_a_panic), *cases.CASES, *matrix.CASES, ("stack", stack),
     ("log lines are frames", cases.log_lines_are_frames))
 # Where drivers come in: all else that the second board has is that of the first.
 DRIVERS = ("ping|echo|files in flash|more clients than places|many files"
