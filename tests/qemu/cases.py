@@ -29,21 +29,22 @@ def ping(board):
 
 def files_in_flash(_):
     with connect() as ftp:
-        sizes = {"CHANGELOG.md": (REPO / "CHANGELOG.md").stat().st_size,
-                 "README.txt": (REPO / "examples/lm3s6965/files/README.txt").stat().st_size}
+        files = {file.name: file.read_bytes()
+                 for file in (REPO / "examples/lm3s6965/files").iterdir()}
+        sizes = {name: len(content) for name, content in files.items()}
         listed = {name: int(facts["size"]) for name, facts in ftp.mlsd("flash")}
         check(listed == sizes, f"MLSD has {listed}")
         large, small = sorted(sizes, key=sizes.get, reverse=True)
-        for options, first in (("", "CHANGELOG.md"), ("-r", "README.txt"), ("-S", large),
+        for options, first in (("", "README.txt"), ("-r", "clients.txt"), ("-S", large),
                                ("-Sr", small)):
             lines = lines_of(ftp, f"LIST {options} flash")
             check(len(lines) == 2 and lines[0].endswith(first), f"LIST {options}: {lines}")
         tree = lines_of(ftp, "LIST -R")
         check(any(line.endswith(" README.txt") for line in tree), f"LIST -R: {tree}")
-        changelog = (REPO / "CHANGELOG.md").read_bytes()
-        check(fetch(ftp, "flash/CHANGELOG.md") == changelog, "other bytes came")
-        check(fetch(ftp, "flash/CHANGELOG.md", 100) == changelog[100:], "REST")
-        check(fetch(ftp, "flash/CHANGELOG.md", 10**6) == b"", "REST behind its end")
+        for name, content in files.items():
+            check(fetch(ftp, f"flash/{name}") == content, "other bytes came")
+            check(fetch(ftp, f"flash/{name}", 100) == content[100:], "REST")
+            check(fetch(ftp, f"flash/{name}", 10**6) == b"", "REST behind its end")
 
 
 def flash_stays_as_it_is(_):

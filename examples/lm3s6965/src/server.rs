@@ -23,8 +23,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// In the order of their names.
 static FILES: [File; 2] = [
-    File { name: "CHANGELOG.md", content: include_bytes!("../../../CHANGELOG.md") },
     File { name: "README.txt", content: include_bytes!("../files/README.txt") },
+    File { name: "clients.txt", content: include_bytes!("../files/clients.txt") },
 ];
 
 /// Called when RAM is as it should be (`start`).
