@@ -50,7 +50,7 @@ impl Net<'_> {
             ..SYN
         });
         self.cookies_until = now + 2 * LIFE;
-        let answer = Exit::Framed(answer, header);
+        let answer = Exit::Framed(answer, &header);
         answer.consume(reply.len(), |packet| reply.emit(packet, &self.capabilities.checksum));
     }
 

@@ -14,18 +14,18 @@ const SEGMENT_MAX: usize = 40 + 60;
 /// A device through which one frame comes in at most, and one goes out.
 pub(super) struct Port<'p, T> {
     frame: Option<&'p [u8]>,
-    exit: Option<Exit<T>>,
+    exit: Option<Exit<'p, T>>,
     /// Whether something went out.
     used: Cell<bool>,
     capabilities: &'p DeviceCapabilities,
 }
 
 /// Where what smoltcp sends goes to.
-pub(super) enum Exit<T> {
+pub(super) enum Exit<'p, T> {
     /// To the wire.
     Wire(T),
     /// To the wire: a packet, in a frame that is addressed already.
-    Framed(T, EthernetRepr),
+    Framed(T, &'p EthernetRepr),
     /// To nobody: a packet without data.
     Nowhere,
 }
@@ -34,14 +34,14 @@ impl<'p, T: TxToken> Port<'p, T> {
     /// A frame comes in, and may be answered.
     pub fn received(
         frame: &'p [u8],
-        answer: Exit<T>,
+        answer: Exit<'p, T>,
         capabilities: &'p DeviceCapabilities,
     ) -> Self {
         Self { frame: Some(frame), ..Self::sending(Some(answer), capabilities) }
     }
 
     /// A frame may go out, if there is room for one.
-    pub fn sending(exit: Option<Exit<T>>, capabilities: &'p DeviceCapabilities) -> Self {
+    pub fn sending(exit: Option<Exit<'p, T>>, capabilities: &'p DeviceCapabilities) -> Self {
         Self { frame: None, exit, used: Cell::new(false), capabilities }
     }
 
@@ -64,16 +64,16 @@ impl<'p, T: TxToken> Device for Port<'p, T> {
     where
         Self: 'd;
     type TxToken<'d>
-        = Sent<'d, T>
+        = Sent<'d, 'p, T>
     where
         Self: 'd;
 
-    fn receive(&mut self, now: Instant) -> Option<(Received<'p>, Sent<'_, T>)> {
+    fn receive(&mut self, now: Instant) -> Option<(Received<'p>, Sent<'_, 'p, T>)> {
         let frame = self.frame.take()?;
         Some((Received(frame), self.transmit(now)?))
     }
 
-    fn transmit(&mut self, _: Instant) -> Option<Sent<'_, T>> {
+    fn transmit(&mut self, _: Instant) -> Option<Sent<'_, 'p, T>> {
         let exit = self.exit.take()?;
         Some(Sent { exit, used: &self.used })
     }
@@ -93,12 +93,12 @@ impl RxToken for Received<'_> {
 }
 
 /// The frame that goes out through a [`Port`].
-pub(super) struct Sent<'d, T> {
-    exit: Exit<T>,
+pub(super) struct Sent<'d, 'p, T> {
+    exit: Exit<'p, T>,
     used: &'d Cell<bool>,
 }
 
-impl<T: TxToken> TxToken for Sent<'_, T> {
+impl<T: TxToken> TxToken for Sent<'_, '_, T> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         self.used.set(true);
         self.exit.consume(len, f)
@@ -109,7 +109,7 @@ impl<T: TxToken> TxToken for Sent<'_, T> {
     }
 }
 
-impl<T: TxToken> TxToken for Exit<T> {
+impl<T: TxToken> TxToken for Exit<'_, T> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         match self {
             Self::Wire(token) => token.consume(len, f),

@@ -34,7 +34,7 @@ impl Net<'_> {
         };
         let capabilities = self.packet_capabilities();
         let mut iface = self.packet_interface(0, &capabilities, now);
-        let answer = Exit::Framed(answer, header);
+        let answer = Exit::Framed(answer, &header);
         let mut port = Port::received(frame.payload(), answer, &capabilities);
         let mut nobody = SocketSet::new(&mut [][..]);
         iface.poll_ingress_single(instant(now), &mut port, &mut nobody);
