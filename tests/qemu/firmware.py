@@ -235,6 +235,11 @@ def ram_by_static(elf):
     return +sizes
 
 
+def figures(elf=ELF):
+    """All of these, by name."""
+    return {**flash_by_part(elf, disassemble(elf)), **ram_by_static(elf)}
+
+
 # The ways to a panic.
 
 @dataclass(frozen=True)

@@ -28,11 +28,14 @@ import firmware
 import matrix
 from board import Board
 from clients import PROGRAMS
-from lab import Failure, check, enter_namespace
+from lab import REPO, Failure, check, enter_namespace
 
 # Bytes that it may take: of RAM, with the stack, and of flash.
 RAM = 65_536
 FLASH = 131_072
+# Bytes of what the README lists at least, and how far off its figures may be.
+LISTED = 500
+TOLERANCE = 0.1
 # Bytes of the stack that must never have been in use.
 STACK_LEFT = 2048
 
@@ -56,7 +59,18 @@ def sizes(board):
     check(flash <= FLASH, f"more than {FLASH} bytes of flash")
 
 
-def ways_to_a_panic(board):
+def figures_in_the_readme(_):
+    """They are those of one compiler; those of another may be a little different."""
+    readme = (REPO / "README.md").read_text()
+    told = {name: int(size.replace(",", ""))
+            for name, size in re.findall(r"^\| `?([^|`]+)`? \| ([\d,]+) \|", readme, re.MULTILINE)}
+    for name, size in firmware.figures().items():
+        check(name in told or size < LISTED, f"{name} is missing: {size} bytes")
+        is_near = abs(told.get(name, size) - size) <= size * TOLERANCE + LISTED / 2
+        check(is_near, f"{name} is said to have {told.get(name)} bytes, and has {size}")
+
+
+def ways_to_a_panic(_):
     wrong = firmware.unexpected_panics()
     check(not wrong, "; ".join(wrong))
 
@@ -70,7 +84,8 @@ def stack(board):
 
 
 ROWS = (
-    ("sizes", sizes), ("ways to a panic", ways_to_a_panic), *cases.CASES, *matrix.CASES, ("stack", stack),
+    ("sizes", sizes), ("figures in the README", figures_in_the_readme),
+    ("ways to a panic", ways_to_a_panic), *cases.CASES, *matrix.CASES, ("stack", stack),
     ("log lines are frames", cases.log_lines_are_frames))
 # Where drivers come in: all else that the second board has is that of the first.
 DRIVERS = ("ping|echo|files in flash|more clients than places|many files"
