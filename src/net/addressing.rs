@@ -359,7 +359,7 @@ impl<'a> Addressing<'a> {
         let changed = self.apply(iface);
         if is_full {
             self.due = Some(now + self.retry);
-            self.retry = (self.retry * 2).min(LAST_RETRY);
+            self.retry = self.retry.saturating_mul(2).min(LAST_RETRY);
         } else {
             self.due = self.next(iface, now);
             self.retry = RETRY;

@@ -379,7 +379,7 @@ impl<'a> Net<'a> {
     /// When a session is polled again that waits for something besides the network, and nobody
     /// says that there is news.
     fn retry_at(&self, now: Instant) -> Instant {
-        now + RETRY.max(A_LOOK * self.pending.len() as u32)
+        now + RETRY.max(A_LOOK.saturating_mul(self.pending.len() as u32))
     }
 
     /// Puts a slot, or the owner of a data slot, on the list of those to be served.

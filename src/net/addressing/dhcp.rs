@@ -217,7 +217,7 @@ impl<'a> Dhcp<'a> {
             }
             // All servers were asked, and smoltcp waits for their offers.
             if iface.poll_at(instant(now), &self.sockets) == Some(instant(until)) {
-                self.discovery = (self.discovery * 2).min(LAST_DISCOVERY);
+                self.discovery = self.discovery.saturating_mul(2).min(LAST_DISCOVERY);
                 if self.discovery == TOLD_DISCOVERY {
                     warn!("no DHCP server answers yet; it is asked on");
                 }
@@ -234,7 +234,7 @@ impl<'a> Dhcp<'a> {
     /// offers.
     fn pace(&mut self, random: &mut Secret) -> Duration {
         // RFC 2131 section 4.1: not all are to ask at the same time.
-        let wait = self.discovery + random.within(Duration::from_secs(1));
+        let wait = self.discovery.saturating_add(random.within(Duration::from_secs(1)));
         let mut config = RetryConfig::default();
         config.discover_timeout = wait.into();
         config.initial_request_timeout = REQUEST.into();

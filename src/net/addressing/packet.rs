@@ -152,9 +152,10 @@ pub fn report(
         hop_limit: 1,
     };
     send_ipv6(&header, hardware, token, |payload| {
-        let (alert, body) = payload.split_at_mut(ROUTER_ALERT.len());
-        alert.copy_from_slice(&ROUTER_ALERT);
-        emit_icmpv6(&message, &header, body);
+        if let Some((alert, body)) = payload.split_first_chunk_mut() {
+            *alert = ROUTER_ALERT;
+            emit_icmpv6(&message, &header, body);
+        }
     });
 }
 
@@ -204,9 +205,10 @@ fn send_ipv6(
     token.consume(ETHERNET_HEADER_LEN + IPV6_HEADER_LEN + header.payload_len, |buffer| {
         let mut frame = EthernetFrame::new_unchecked(buffer);
         ethernet.emit(&mut frame);
-        let (head, payload) = frame.payload_mut().split_at_mut(IPV6_HEADER_LEN);
-        header.emit(&mut Ipv6Packet::new_unchecked(&mut head[..]));
-        write(payload);
+        if let Some((head, payload)) = frame.payload_mut().split_at_mut_checked(IPV6_HEADER_LEN) {
+            header.emit(&mut Ipv6Packet::new_unchecked(head));
+            write(payload);
+        }
     });
 }
 
