@@ -29,8 +29,8 @@ SHARED = "code shared by several, by the compiler"
 TABLES = "strings and tables"
 GAPS = "gaps, for alignment"
 TABLE_SECTIONS = (".vectors", ".rodata", ".data")
-# The function that every panic ends in.
-PANIC_HANDLER = "__rustc::rust_begin_unwind"
+# The functions that every panic ends in, of which the compiler may make one.
+PANIC = ("core::panicking::panic_fmt", "__rustc::rust_begin_unwind")
 
 
 def llvm(tool, *arguments, data=None):
@@ -270,8 +270,8 @@ def lost(code):
         for successor in instruction.successors():
             before[successor].append(instruction)
         callers[instruction.callee()].append(instruction)
-    found = {at for at, instruction in code.items() if instruction.function == PANIC_HANDLER}
-    assert found, "there is no panic handler"
+    found = {at for at, instruction in code.items() if instruction.function in PANIC}
+    assert found, "there is no panic"
     fresh = list(found)
     while fresh:
         address = fresh.pop()
@@ -305,7 +305,7 @@ def to_the_end(code, lost_ones, address):
     while True:
         instruction = code[address]
         yield instruction
-        if instruction.function.startswith(("core::", PANIC_HANDLER)):
+        if instruction.function.startswith(("core::", *PANIC)):
             break
         callee = instruction.callee()
         address = callee if callee in lost_ones else instruction.successors()[0]
