@@ -30,7 +30,8 @@ impl Net<'_> {
         let tuple = self.choose_ends(remote)?;
         let at = self.take(Kind::Control).ok_or(ConnectError::NoSlot)?;
         self.dial(at, Role::Calling { service: row }, tuple, now)?;
-        self.slots[usize::from(at)].socket_mut().set_timeout(Some(PATIENCE.into()));
+        let slot = self.slots.get_mut(usize::from(at)).ok_or(ConnectError::NoSlot)?;
+        slot.socket_mut().set_timeout(Some(PATIENCE.into()));
         self.mark(at);
         Ok(())
     }
