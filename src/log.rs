@@ -4,9 +4,14 @@
 use core::fmt;
 
 macro_rules! log_with {
-    ($level:ident, $($arg:tt)+) => {{
+    ($level:ident, $name:ident, $($arg:tt)+) => {{
         #[cfg(feature = "log")]
-        ::log::$level!($($arg)+);
+        if ::log::Level::$name <= ::log::STATIC_MAX_LEVEL
+            && ::log::Level::$name <= ::log::max_level()
+        {
+            let module = ::core::module_path!();
+            $crate::log::pass_on(::log::Level::$name, module, ::core::format_args!($($arg)+));
+        }
         // As text: defmt itself can show neither variables in braces nor the types of others.
         #[cfg(all(feature = "defmt", target_os = "none"))]
         ::defmt::$level!("{}", ::defmt::Display2Format(&core::format_args!($($arg)+)));
@@ -14,9 +19,18 @@ macro_rules! log_with {
         let _ = core::format_args!($($arg)+);
     }};
 }
-macro_rules! info { ($($arg:tt)+) => { log_with!(info, $($arg)+) }; }
-macro_rules! debug { ($($arg:tt)+) => { log_with!(debug, $($arg)+) }; }
-macro_rules! warn { ($($arg:tt)+) => { log_with!(warn, $($arg)+) }; }
+macro_rules! info { ($($arg:tt)+) => { log_with!(info, Info, $($arg)+) }; }
+macro_rules! debug { ($($arg:tt)+) => { log_with!(debug, Debug, $($arg)+) }; }
+macro_rules! warn { ($($arg:tt)+) => { log_with!(warn, Warn, $($arg)+) }; }
+
+/// Gives a line to the logger. Unlike the macros of `log` it leaves out the place in the source:
+/// firmware would have the path of each file in flash, and another size wherever it is built.
+#[cfg(feature = "log")]
+pub fn pass_on(level: log::Level, module: &'static str, text: fmt::Arguments<'_>) {
+    let mut record = log::Record::builder();
+    record.level(level).target(module).module_path_static(Some(module)).args(text);
+    log::logger().log(&record.build());
+}
 
 /// Bytes from the wire, fit for a log line: printable ASCII and UTF-8 text as they are,
 /// control characters and stray bytes escaped, so that no name can forge a line.
