@@ -109,8 +109,9 @@ def check_way(place, address, by, begin):
     family = "ipv6" if ":" in address else "ip"
     tap = place.server.network.captures[0]
     server = place.server.hardware_address
-    sent = tap.fields(f"tcp && eth.src == {server} && {family}.dst == {address}", "eth.dst",
-                      since=begin)
+    # An RST may be for what came when its connection was over.
+    frames = f"tcp.flags.reset == 0 && eth.src == {server} && {family}.dst == {address}"
+    sent = tap.fields(frames, "eth.dst", since=begin)
     check(len(sent) > 100, f"{len(sent)} frames to {address} were seen")
     ways = {way for way, in sent}
     check(ways == {wanted}, f"sent by way of {ways}, and {by} is {wanted}")
