@@ -91,7 +91,7 @@ impl Net<'_> {
         let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         let mut port = Port::<T>::received(packet, Exit::Nowhere, &capabilities);
         iface.poll_ingress_single(instant(now), &mut port, &mut slot.sockets);
-        let mut port = Port::<T>::sending(Some(Exit::Nowhere), &capabilities);
+        let mut port = Port::<T>::nowhere(&capabilities);
         iface.poll_egress(instant(now), &mut port, &mut slot.sockets);
     }
 

@@ -15,6 +15,8 @@ const SEGMENT_MAX: usize = 40 + 60;
 pub(super) struct Port<'p, T> {
     frame: Option<&'p [u8]>,
     exit: Option<Exit<'p, T>>,
+    /// Whether there was no room for what was to go out.
+    full: bool,
     /// Whether something went out.
     used: Cell<bool>,
     capabilities: &'p DeviceCapabilities,
@@ -40,9 +42,27 @@ impl<'p, T: TxToken> Port<'p, T> {
         Self { frame: Some(frame), ..Self::sending(Some(answer), capabilities) }
     }
 
-    /// A frame may go out, if there is room for one.
-    pub fn sending(exit: Option<Exit<'p, T>>, capabilities: &'p DeviceCapabilities) -> Self {
-        Self { frame: None, exit, used: Cell::new(false), capabilities }
+    /// A frame may go out through a device, if it has room for one.
+    pub fn through<D: Device<TxToken<'p> = T> + ?Sized>(
+        device: &'p mut D,
+        capabilities: &'p DeviceCapabilities,
+        now: Instant,
+    ) -> Self {
+        Self::sending(device.transmit(now).map(Exit::Wire), capabilities)
+    }
+
+    /// A packet may go out, to nobody.
+    pub fn nowhere(capabilities: &'p DeviceCapabilities) -> Self {
+        Self::sending(Some(Exit::Nowhere), capabilities)
+    }
+
+    fn sending(exit: Option<Exit<'p, T>>, capabilities: &'p DeviceCapabilities) -> Self {
+        Self { frame: None, exit, full: false, used: Cell::new(false), capabilities }
+    }
+
+    /// Whether there was no room for what was to go out.
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Whether something went out.
@@ -74,8 +94,9 @@ impl<'p, T: TxToken> Device for Port<'p, T> {
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Sent<'_, 'p, T>> {
-        let exit = self.exit.take()?;
-        Some(Sent { exit, used: &self.used })
+        let exit = self.exit.take();
+        self.full |= exit.is_none();
+        Some(Sent { exit: exit?, used: &self.used })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

@@ -61,8 +61,7 @@ impl Net<'_> {
         self.share_routes(&mut iface);
         let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         slot.forget_neighbor();
-        let exit = device.transmit(instant(now)).map(Exit::Wire);
-        let mut port = Port::sending(exit, &self.capabilities);
+        let mut port = Port::through(device, &self.capabilities, instant(now));
         iface.poll_egress(instant(now), &mut port, &mut slot.sockets);
     }
 

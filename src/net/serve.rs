@@ -5,7 +5,7 @@ use smoltcp::phy::Device;
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Duration as SmoltcpDuration;
 
-use super::device::{Exit, Port};
+use super::device::Port;
 use super::slots::{Role, Session, Slot};
 use super::stream::TcpStream;
 use super::{Binding, Net, due_at, instant, service_at, socket_address};
@@ -223,12 +223,10 @@ impl<'a> Net<'a> {
         }
         let due = self.iface.poll_at(stack_now, &slot.sockets).is_some_and(|due| due <= stack_now);
         for turn in 0..FRAMES_A_SLOT {
-            let exit = device.transmit(stack_now).map(Exit::Wire);
-            let is_full = exit.is_none();
-            let mut port = Port::sending(exit, &self.capabilities);
+            let mut port = Port::through(device, &self.capabilities, stack_now);
             let before = slot.state();
             let result = self.iface.poll_egress(stack_now, &mut port, &mut slot.sockets);
-            let asked = port.is_used();
+            let (is_full, asked) = (port.is_full(), port.is_used());
             drop(port);
             slot.follow(before, false);
             if result == PollResult::SocketStateChanged {

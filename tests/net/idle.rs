@@ -128,6 +128,22 @@ fn a_device_that_takes_few_frames_at_once_loses_none() {
 }
 
 #[test]
+fn a_device_that_is_full_of_the_last_frame_costs_no_turn() {
+    let turns_of_replies = |room| {
+        let mut w = World::new(Shape::SMALL);
+        w.server.port.room = room;
+        let host = w.host(100);
+        let mut client = Client::login(&mut w, host);
+        let before = w.server.turns;
+        for _ in 0..100 {
+            client.say(&mut w, "NOOP", "200");
+        }
+        w.server.turns - before
+    };
+    assert_eq!(turns_of_replies(Some(1)), turns_of_replies(None));
+}
+
+#[test]
 fn a_connection_that_is_not_closed_by_its_peer_is_given_up() {
     // The FIN is not acknowledged; or it is, and the peer's own never comes.
     for acknowledged in [false, true] {

@@ -204,11 +204,11 @@ impl<'a> Dhcp<'a> {
             if now < self.quiet_until || !self.is_due(iface, now) {
                 break;
             }
-            let exit = device.transmit(instant(now)).map(Exit::Wire);
-            let is_full = exit.is_none();
-            let mut port = Port::sending(exit, &capabilities);
             let until = now + self.pace(random);
+            let mut port = Port::through(device, &capabilities, instant(now));
             iface.poll_egress(instant(now), &mut port, &mut self.sockets);
+            let is_full = port.is_full();
+            drop(port);
             if let Some(Event::Deconfigured) = self.socket().poll() {
                 self.lose("the lease has run out");
             }
