@@ -336,7 +336,9 @@ impl<'a> Net<'a> {
             Role::HalfOpen { .. } => self.half_open.of(kind).remove(self.slots, at),
             _ => self.ended.of(kind).remove(self.slots, at),
         }
-        self.slots.get_mut(usize::from(at)).into_iter().for_each(Slot::clear);
+        if let Some(slot) = self.slots.get_mut(usize::from(at)) {
+            slot.clear();
+        }
         // To the front: its buffers are in memory already.
         self.free.of(kind).push_front(self.slots, at);
     }
