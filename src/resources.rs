@@ -14,8 +14,8 @@ use crate::storage::Storage;
 ///
 /// [`resources!`](crate::resources!) says which number is which: `N` bytes of the longest line and
 /// of the longest path; `PLACES` for FTP sessions, one of them to tell a client that there are too
-/// many; `DESKS`; `CONTROL` connections to services, `DATA` data connections, `SLOTS` of both; and
-/// bytes of the buffers of each, first of those in `CONTROL`.
+/// many; `DESKS`; `CONTROL` connections to services, `DATA` data connections, `SLOTS` of both and as
+/// many [`sockets`] as these need; and bytes of the buffers of each, first of those in `CONTROL`.
 pub struct Resources<
     S: Storage + 'static,
     const N: usize,
@@ -24,6 +24,7 @@ pub struct Resources<
     const CONTROL: usize,
     const DATA: usize,
     const SLOTS: usize,
+    const SOCKETS: usize,
     const CONTROL_RECEIVE: usize,
     const CONTROL_TRANSMIT: usize,
     const DATA_RECEIVE: usize,
@@ -32,7 +33,7 @@ pub struct Resources<
     sessions: Vec<Session<'static, S::Job, N>, PLACES>,
     desks: [MaybeUninit<Desk<'static, S::Job, N>>; DESKS],
     slots: Vec<Slot<'static>, SLOTS>,
-    sockets: Vec<SocketStorage<'static>, SLOTS>,
+    sockets: Vec<SocketStorage<'static>, SOCKETS>,
     timers: Vec<Timer, SLOTS>,
     buckets: Vec<[Bucket; 2], SLOTS>,
     control_receive: [[u8; CONTROL_RECEIVE]; CONTROL],
@@ -59,6 +60,7 @@ impl<
     const CONTROL: usize,
     const DATA: usize,
     const SLOTS: usize,
+    const SOCKETS: usize,
     const CONTROL_RECEIVE: usize,
     const CONTROL_TRANSMIT: usize,
     const DATA_RECEIVE: usize,
@@ -72,6 +74,7 @@ impl<
         CONTROL,
         DATA,
         SLOTS,
+        SOCKETS,
         CONTROL_RECEIVE,
         CONTROL_TRANSMIT,
         DATA_RECEIVE,
@@ -114,7 +117,11 @@ impl<
 
     /// All of it, for the network and for FTP.
     pub fn lend(&'static mut self) -> Parts<'static, S::Job, N> {
-        const { assert!(SLOTS == CONTROL + DATA, "there is a slot for each connection") };
+        const {
+            assert!(SLOTS == CONTROL + DATA, "there is a slot for each connection");
+            assert!(SOCKETS == sockets(SLOTS), "there is a socket in each slot, and one for DHCP");
+            assert!(DESKS > 0, "FTP sessions need a desk to work at: `desks` is 0");
+        }
         let memory = Memory {
             control: CONTROL,
             bulk: 0,
@@ -136,6 +143,11 @@ impl<
         };
         Parts { memory, sessions: fill(&mut self.sessions), desks: &mut self.desks }
     }
+}
+
+/// How many sockets there are with so many slots: one in each, and that of the DHCP client.
+pub const fn sockets(slots: usize) -> usize {
+    slots + cfg!(feature = "dhcp") as usize
 }
 
 /// Makes as many values as there is room for, one after another, so that no more than one of them
@@ -205,6 +217,7 @@ macro_rules! resources {
             { $sessions + 1 + $others },
             { $transfers },
             { $sessions + 1 + $others + $transfers },
+            { $crate::resources::sockets($sessions + 1 + $others + $transfers) },
             { $control_receive },
             { $control_transmit },
             { $data_receive },
@@ -253,7 +266,8 @@ mod tests {
         let Parts { memory, sessions, desks } = std::boxed::Box::leak(Small::EMPTY.into()).lend();
         // One place more than sessions, and echo.
         assert_eq!((memory.control, memory.slots.len()), (4, 5));
-        assert_eq!((memory.sockets.len(), memory.timers.len(), memory.buckets.len()), (5, 5, 10));
+        assert_eq!(memory.sockets.len(), sockets(5));
+        assert_eq!((memory.timers.len(), memory.buckets.len()), (5, 10));
         assert_eq!(memory.control_buffers.receive.len(), 4 * 256);
         assert_eq!(memory.control_buffers.transmit.len(), 4 * 768);
         assert_eq!(memory.data_buffers.receive.len(), 1024);

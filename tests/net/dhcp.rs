@@ -5,6 +5,8 @@ use smoltcp::wire::{
     Ipv6Address, NdiscPrefixInfoFlags, NdiscPrefixInformation,
 };
 use tinyftp::net::{Address, ConfigError, HostName, Net, Route};
+use tinyftp::resources::Parts;
+use tinyftp::storage::ram::RamDisk;
 use tinyftp::time::Instant;
 
 use crate::addressing::{OTHER, announcement, claim, query, started};
@@ -704,4 +706,24 @@ fn dhcp_needs_room_for_its_socket() {
     memory.sockets = lend(shape.control + shape.data, Default::default);
     let refused = Net::new(&config(&shape), memory, &mut Port::default(), Instant::ZERO);
     assert_eq!(refused.err(), Some(ConfigError::Memory));
+}
+
+#[test]
+fn resources_have_room_for_its_socket() {
+    tinyftp::resources! {
+        type Resources = {
+            storage: RamDisk<'static>,
+            sessions: 1,
+            desks: 1,
+            transfers: 0,
+            others: 0,
+            line: 64,
+            control: (128, 640),
+            data: (0, 0),
+        };
+    }
+    let shape = Shape { addresses: DHCP, routes: &[], ..Shape::SMALL };
+    let Parts { memory, .. } = Box::leak(Box::new(Resources::EMPTY)).lend();
+    let net = Net::new(&config(&shape), memory, &mut Port::default(), Instant::ZERO);
+    assert_eq!(net.err(), None);
 }
