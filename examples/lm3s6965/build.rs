@@ -1,7 +1,10 @@
-//! What the linker has to know for defmt: where the texts are that the firmware goes without.
+//! What Cargo does not know of the linker: which files it reads, and with defmt, where the texts are
+//! that the firmware goes without.
 
 fn main() {
-    println!("cargo::rerun-if-changed=../lm3s6965/build.rs");
+    for file in ["../lm3s6965/build.rs", "../lm3s6965/link.x", "memory.x"] {
+        println!("cargo::rerun-if-changed={file}");
+    }
     if cfg!(feature = "defmt") {
         println!("cargo::rustc-link-arg-bins=-Tdefmt.x");
     }
