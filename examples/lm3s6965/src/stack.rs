@@ -27,20 +27,20 @@ impl Depth {
             return;
         }
         self.looks_at = now + Duration::from_secs(1);
-        let used = words().skip_while(|&word| word == PAINT).count() * size_of::<u32>();
+        let size = words().len() * size_of::<u32>();
+        let used = size - words().take_while(|&word| word == PAINT).count() * size_of::<u32>();
         if used > self.told {
             self.told = used;
-            let size = words().count() * size_of::<u32>();
             info!("stack: {used} of {size} bytes were in use");
         }
     }
 }
 
 /// All words of it, from the one that is used last.
-fn words() -> impl Iterator<Item = u32> {
+fn words() -> impl ExactSizeIterator<Item = u32> {
     let (bottom, top) = (addr_of!(__stack_bottom), addr_of!(__stack_top));
     let count = (top as usize - bottom as usize) / size_of::<u32>();
-    // SAFETY: the linker script has the stack there. Nobody borrows any of its words, and a
-    // volatile read bears that they change.
+    // SAFETY: the linker script has the stack there, and all of it was written to (`start`). To read
+    // a word changes nothing for whoever has it, and no more is made of it than a number.
     (0..count).map(move |at| unsafe { bottom.add(at).read_volatile() })
 }

@@ -9,11 +9,10 @@ use crate::serial::Serial;
 /// Says why, and stops for good.
 pub fn stop(why: impl Display) -> ! {
     let _ = write!(Serial, "{why}\r\n");
-    processor::without_interrupts(|| {
-        loop {
-            processor::sleep();
-        }
-    })
+    // What interrupts do does no harm. If they were off, one that waits would end each sleep.
+    loop {
+        processor::sleep();
+    }
 }
 
 /// Messages of panics, and the places in the source that they come from, would take a tenth of the

@@ -180,7 +180,8 @@ pub struct Sending<'a>(&'a mut Words);
 
 impl TxToken for Sending<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let result = f(&mut self.0.as_flattened_mut()[..len]);
+        // None is longer: the capabilities say how long it may be.
+        let result = f(self.0.as_flattened_mut().get_mut(..len).unwrap_or_default());
         // A frame needs 123 microseconds at most, with 100 Mbit/s.
         while room() < COMMANDS + len.next_multiple_of(4) {
             spin_loop();
