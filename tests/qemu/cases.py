@@ -4,6 +4,7 @@ import contextlib
 import ftplib
 import io
 import re
+import select
 import socket
 import threading
 import time
@@ -76,6 +77,9 @@ def every_command(_):
                         "SYST", "AVBL"):
             check(ftp.sendcmd(command)[0] == "2", command)
         # The firmware does without the feature `hash`.
+        features = ftp.sendcmd("FEAT").splitlines()
+        check(" HASH CRC32*;" in features and " XCRC" in features, f"FEAT: {features}")
+        check(not re.search("SHA|MD5", "".join(features)), f"FEAT: {features}")
         ftp.sendcmd("OPTS HASH CRC32")
         for command in ("OPTS HASH SHA-256", "XMD5 flash/README.txt"):
             refused(ftp, command)
@@ -96,17 +100,31 @@ def disk_full(_):
         check("large" not in names(ftp), "there is half a file")
 
 
+def begin(ftp, command, address=""):
+    """A transfer; its data connection, which takes little at a time."""
+    port = ftplib.parse229(ftp.sendcmd("EPSV"), ftp.sock.getpeername())[1]
+    data = socket.socket()
+    data.settimeout(PATIENCE)
+    data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    data.bind((address, 0))
+    data.connect((SERVER, port))
+    ftp.sendcmd(command)
+    return data
+
+
 def all_at_once(_):
     """Two transfers that stand still half-way, an echo in between, and one session too many."""
     first, second = connect(), connect()
     try:
         first.storbinary("STOR file", io.BytesIO(CONTENT))
-        uploading = second.transfercmd("STOR second")
+        uploading = begin(second, "STOR second")
         uploading.sendall(CONTENT[:1000])
-        downloading = first.transfercmd("RETR file")
+        downloading = begin(first, "RETR file")
         check(echo_exchange(CONTENT * 20) == CONTENT * 20, "echo sent other bytes back")
         with socket.create_connection((SERVER, 21), PATIENCE) as third:
             check(third.recv(100).startswith(b"421 "), "a third session is not refused")
+        replied, _, _ = select.select([first.sock, second.sock], [], [], 0.5)
+        check(not replied, "a transfer is over already")
         uploading.sendall(CONTENT[1000:3000])
         uploading.close()
         second.voidresp()
@@ -145,8 +163,17 @@ def more_clients_than_places(_):
         peer.close()
     with connect() as ftp:
         check(fetch(ftp, "flash/README.txt") != b"", "README.txt is empty")
-    time.sleep(1)
+    until(echo_has_a_place, "echo has no place again", PATIENCE)
     check(echo_exchange(CONTENT) == CONTENT, "echo sent other bytes back")
+
+
+def echo_has_a_place():
+    try:
+        with socket.create_connection((SERVER, 7), PATIENCE) as peer:
+            peer.sendall(b".")
+            return peer.recv(1) == b"."
+    except ConnectionError:
+        return False
 
 
 def many_sessions(_):
@@ -182,15 +209,7 @@ class Vanishing:
         self.ftp.sendcmd(f"SITE IDLE {IDLE}")
 
     def begin(self, command):
-        """A transfer; its data connection, which takes little at a time."""
-        port = ftplib.parse229(self.ftp.sendcmd("EPSV"), self.ftp.sock.getpeername())[1]
-        data = socket.socket()
-        data.settimeout(PATIENCE)
-        data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        data.bind((self.address, 0))
-        data.connect((SERVER, port))
-        self.ftp.sendcmd(command)
-        return data
+        return begin(self.ftp, command, self.address)
 
     def vanish(self):
         """From here on nothing reaches it, and nothing comes from it."""
@@ -202,7 +221,7 @@ def clients_that_vanish(board):
     and at the end all of it is theirs."""
     store("file", CONTENT)
     room = available()
-    begin = time.monotonic()
+    start = time.monotonic()
     uploader = Vanishing(OTHER)
     upload = uploader.begin("STOR half")
     upload.sendall(CONTENT[:3000])
@@ -219,7 +238,7 @@ def clients_that_vanish(board):
     check(echo_exchange(CONTENT * 20) == CONTENT * 20, "echo sent other bytes back")
     check(is_full(), "a session is given up at once")
     until(lambda: not is_full(), "no session is free again", 3 * IDLE, 0.5)
-    check(time.monotonic() - begin > 2 * IDLE, "a session was given up too soon")
+    check(time.monotonic() - start > 2 * IDLE, "a session was given up too soon")
     stalled = board.output().count("The data connection stalled")
     check(stalled == 2, f"{stalled} of the two transfers stalled")
     check(available() == room, "something of the upload is left")
