@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 thumb=thumbv7m-none-eabi
 # The least that is of use on a board, and all that there may be.
-cores=(ipv4 "ipv4,ipv6,dhcp,mdns,log,defmt")
+cores=(ipv4 "ipv4,ipv6,dhcp,mdns,hash,log,defmt")
 boards=(lm3s6965 mps2-an385)
 
 step() {

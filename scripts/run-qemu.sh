@@ -49,6 +49,9 @@ install_missing() {
     packages=$(missing | xargs)
     [ -n "$packages" ] || return 0
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        if [ "$build" = yes ] && command -v rustup >/dev/null && ! has_target; then
+            echo "run-qemu.sh: no toolchain of Debian's is needed after: rustup target add $thumb" >&2
+        fi
         fail "some packages are missing: sudo apt-get install $packages"
     fi
     echo "installing $packages"
