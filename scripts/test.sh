@@ -114,7 +114,7 @@ cargo build --release
 cargo build --examples
 cargo test
 cargo test --no-default-features --features hash
-cargo test --no-default-features --features ipv4,ipv6,hash
+cargo test --no-default-features --features ipv4,ipv6
 # Nothing is counted: only whether it works.
 cargo test --bench cost
 # Each first as on a wire, and then with what the kernel can do for us.
