@@ -10,8 +10,8 @@ impl Peripheral {
     ///
     /// # Safety
     ///
-    /// The 4 KiB from there have to be registers, and no memory that Rust knows of; none of them may
-    /// make the peripheral write to memory by itself.
+    /// It has to be a multiple of 4 KiB, and what is there registers, and no memory that Rust knows
+    /// of; none of them may make the peripheral write to memory by itself.
     pub const unsafe fn at(address: usize) -> Self {
         Self(address)
     }
