@@ -191,7 +191,7 @@ fn fill<T: Default, const N: usize>(room: &mut Vec<T, N>) -> &mut [T] {
 ///
 /// type FtpService = Ftp<'static, RamDisk<'static>, Accounts<'static>, { Resources::LINE }>;
 ///
-/// const _: () = assert!(Resources::SIZE <= 16 * 1024);
+/// const _: () = assert!(Resources::SIZE <= 17 * 1024);
 /// ```
 #[macro_export]
 macro_rules! resources {
