@@ -39,7 +39,7 @@ TOLERANCE = 0.1
 # Bytes of the stack that must never have been in use.
 STACK_LEFT = 2048
 
-CASE_SECONDS = 80
+CASE_SECONDS = 300
 
 
 class Case(NamedTuple):

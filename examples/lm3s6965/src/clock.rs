@@ -1,4 +1,5 @@
-//! The time since the start: SysTick counts cycles, its interrupts are counted (ARMv7-M B3.3).
+//! The time since the start: SysTick counts cycles, its interrupts are counted (ARMv7-M B3.3). In
+//! QEMU the clock loses time if the host lets it run too seldom for an interrupt each millisecond.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
