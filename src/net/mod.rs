@@ -167,7 +167,8 @@ pub struct Net<'a> {
 
 impl<'a> Net<'a> {
     /// A network interface on `device`. Checksums that its capabilities say it takes care of are
-    /// left to it, and so is what is longer than the MTU, if it cuts that into segments.
+    /// left to it, and so is what is longer than the MTU, if it cuts that into segments. It is asked
+    /// whether a frame may be sent before it is known if there is one: its tokens may be dropped.
     pub fn new(
         config: &Config<'_>,
         memory: Memory<'a>,
