@@ -5,7 +5,8 @@ use core::mem::MaybeUninit;
 use heapless::Vec;
 use smoltcp::iface::SocketStorage;
 
-use crate::ftp::{Desk, Session};
+use crate::auth::Accounts;
+use crate::ftp::{Desk, Ftp, Session};
 use crate::net::{Bucket, Buffers, Memory, Outbox, Slot, Timer};
 use crate::storage::Storage;
 
@@ -86,6 +87,34 @@ impl<
     /// Bytes of the longest line, and of the longest path: `N` of [`Ftp`](crate::ftp::Ftp).
     pub const LINE: usize = N;
 
+    /// Refuses to compile where [`resources!`](crate::resources!) was given sizes that cannot work.
+    #[doc(hidden)]
+    pub const CHECK: () = if let Some(wrong) = Self::WRONG {
+        panic!("{}", wrong);
+    };
+
+    /// What is wrong with the sizes, if something is.
+    const WRONG: Option<&'static str> = first(&[
+        (SLOTS != CONTROL + DATA, "there must be a slot for each connection"),
+        (SOCKETS != sockets(SLOTS), "there must be a socket in each slot, and one for DHCP"),
+        (SLOTS >= u16::MAX as usize, "there may be 65,534 connections at most"),
+        (PLACES < 2, "`sessions` must be 1 at least"),
+        (DESKS == 0, "`desks` must be 1 at least: without one, no client is served"),
+        (DATA == 0, "`transfers` must be 1 at least: listings are transfers, too"),
+        (N < LINE_MIN, "`line` must be 64 at least: the longest EPRT needs it"),
+        (CONTROL_RECEIVE == 0 || DATA_RECEIVE == 0, "a receive buffer must have 1 byte at least"),
+        (
+            CONTROL_TRANSMIT < Ftp::<S, Accounts<'static>, N>::REPLY_MAX,
+            "the transmit buffer of `control` must have `Ftp::REPLY_MAX` bytes at least: \
+             640, or with a `line` over 224, twice that and 192",
+        ),
+        (
+            DATA_TRANSMIT < Ftp::<S, Accounts<'static>, N>::LINE_MAX,
+            "the transmit buffer of `data` must have `Ftp::LINE_MAX` bytes at least: \
+             400 more than `line`",
+        ),
+    ]);
+
     /// Bytes of all.
     pub const SIZE: usize = size_of::<Self>();
     /// Bytes of one more session that is idle.
@@ -117,11 +146,7 @@ impl<
 
     /// All of it, for the network and for FTP.
     pub fn lend(&'static mut self) -> Parts<'static, S::Job, N> {
-        const {
-            assert!(SLOTS == CONTROL + DATA, "there is a slot for each connection");
-            assert!(SOCKETS == sockets(SLOTS), "there is a socket in each slot, and one for DHCP");
-            assert!(DESKS > 0, "FTP sessions need a desk to work at: `desks` is 0");
-        }
+        const { Self::CHECK };
         let memory = Memory {
             control: CONTROL,
             bulk: 0,
@@ -150,6 +175,21 @@ pub const fn sockets(slots: usize) -> usize {
     slots + cfg!(feature = "dhcp") as usize
 }
 
+/// Bytes of the longest line that has no path: EPRT with an IPv6 address.
+const LINE_MIN: usize = 64;
+
+/// The first of these that is so.
+const fn first(found: &[(bool, &'static str)]) -> Option<&'static str> {
+    let mut rest = found;
+    while let [(is_so, what), others @ ..] = rest {
+        if *is_so {
+            return Some(what);
+        }
+        rest = others;
+    }
+    None
+}
+
 /// Makes as many values as there is room for, one after another, so that no more than one of them
 /// is on the stack.
 fn fill<T: Default, const N: usize>(room: &mut Vec<T, N>) -> &mut [T] {
@@ -157,18 +197,19 @@ fn fill<T: Default, const N: usize>(room: &mut Vec<T, N>) -> &mut [T] {
     room
 }
 
-/// Names the [`Resources`] of these sizes, each of which is said once.
+/// Names the [`Resources`] of these sizes, each of which is said once, in this order. Sizes that
+/// cannot work do not compile.
 ///
 /// | | |
 /// |---|---|
 /// | `storage` | the type of what FTP serves |
-/// | `sessions` | FTP sessions at once |
+/// | `sessions` | FTP sessions at once: `max_sessions` of [`ftp::Config`](crate::ftp::Config) |
 /// | `desks` | how many of them can be at work at once ([`Ftp::new`](crate::ftp::Ftp::new)); one more than `sessions` is enough for all |
 /// | `transfers` | data connections at once |
 /// | `others` | connections to other services at once, over TCP |
-/// | `line` | bytes of the longest command line, and of the longest path |
-/// | `control` | bytes of the receive buffer, and of the transmit buffer, of each connection to a service; FTP sends `Ftp::REPLY_MAX` at once |
-/// | `data` | those of each data connection; a listing sends `Ftp::LINE_MAX` at once |
+/// | `line` | bytes of the longest command line, and of the longest path: 64 or more |
+/// | `control` | bytes of the receive buffer, and of the transmit buffer, of each connection to a service; FTP sends [`Ftp::REPLY_MAX`](crate::ftp::Ftp::REPLY_MAX) at once |
+/// | `data` | those of each data connection; a listing sends [`Ftp::LINE_MAX`](crate::ftp::Ftp::LINE_MAX) at once |
 ///
 /// ```
 /// use tinyftp::auth::Accounts;
@@ -223,6 +264,7 @@ macro_rules! resources {
             { $data_receive },
             { $data_transmit },
         >;
+        const _: () = <$name>::CHECK;
     };
 }
 
@@ -259,6 +301,60 @@ mod tests {
         assert_eq!(MoreDesks::SIZE - Small::SIZE, Small::DESK);
         assert_eq!(MoreTransfers::SIZE - Small::SIZE, Small::TRANSFER);
         assert_eq!((Small::SESSIONS, Small::LINE), (2, 128));
+    }
+
+    /// Resources of a session, a transfer and echo, but for these.
+    type Sized<
+        const LINE: usize,
+        const DESKS: usize,
+        const CONTROL_TRANSMIT: usize,
+        const DATA_RECEIVE: usize,
+        const DATA_TRANSMIT: usize,
+    > = Resources<
+        RamDisk<'static>,
+        LINE,
+        2,
+        DESKS,
+        3,
+        1,
+        4,
+        { sockets(4) },
+        1,
+        CONTROL_TRANSMIT,
+        DATA_RECEIVE,
+        DATA_TRANSMIT,
+    >;
+    /// Resources of so many places, connections of either kind, and slots and sockets.
+    type Counted<
+        const PLACES: usize,
+        const CONTROL: usize,
+        const DATA: usize,
+        const SLOTS: usize,
+        const SOCKETS: usize,
+    > = Resources<RamDisk<'static>, 128, PLACES, 1, CONTROL, DATA, SLOTS, SOCKETS, 1, 640, 1, 528>;
+
+    #[test]
+    fn what_cannot_work_is_told() {
+        let told = |wrong: Option<&str>, what| {
+            assert!(wrong.is_some_and(|wrong| wrong.contains(what)), "{wrong:?}");
+        };
+        assert_eq!(Sized::<128, 1, 640, 1, 528>::WRONG, None);
+        told(Sized::<63, 1, 640, 1, 463>::WRONG, "`line`");
+        told(Sized::<128, 0, 640, 1, 528>::WRONG, "`desks`");
+        told(Sized::<128, 1, 639, 1, 528>::WRONG, "`control`");
+        told(Sized::<128, 1, 640, 0, 528>::WRONG, "receive");
+        told(Sized::<128, 1, 640, 1, 527>::WRONG, "`data`");
+        // Both grow with the line.
+        assert_eq!(Sized::<256, 1, 704, 1, 656>::WRONG, None);
+        told(Sized::<256, 1, 703, 1, 656>::WRONG, "`control`");
+        told(Sized::<256, 1, 704, 1, 655>::WRONG, "`data`");
+
+        assert_eq!(Counted::<2, 2, 1, 3, { sockets(3) }>::WRONG, None);
+        told(Counted::<1, 1, 1, 2, { sockets(2) }>::WRONG, "`sessions`");
+        told(Counted::<2, 2, 0, 2, { sockets(2) }>::WRONG, "`transfers`");
+        told(Counted::<2, 2, 1, 4, { sockets(4) }>::WRONG, "slot for each");
+        told(Counted::<2, 2, 1, 3, 2>::WRONG, "socket in each");
+        told(Counted::<2, 65_534, 1, 65_535, { sockets(65_535) }>::WRONG, "65,534");
     }
 
     #[test]

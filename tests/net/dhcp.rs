@@ -715,11 +715,11 @@ fn resources_have_room_for_its_socket() {
             storage: RamDisk<'static>,
             sessions: 1,
             desks: 1,
-            transfers: 0,
+            transfers: 1,
             others: 0,
             line: 64,
             control: (128, 640),
-            data: (0, 0),
+            data: (1, 464),
         };
     }
     let shape = Shape { addresses: DHCP, routes: &[], ..Shape::SMALL };
