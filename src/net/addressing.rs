@@ -186,7 +186,7 @@ impl<'a> Addressing<'a> {
         };
         #[cfg(feature = "dhcp")]
         if plan.dhcp {
-            let storage = sockets.ok_or(ConfigError::Memory)?;
+            let storage = sockets.ok_or(ConfigError::Memory("a socket for DHCP"))?;
             addressing.dhcp = Some(Dhcp::new(storage, config.hardware, config.host_name));
         }
         #[cfg(not(feature = "dhcp"))]

@@ -29,9 +29,10 @@ pub struct Config<'c> {
 /// Why a [`Config`] is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigError {
-    /// More addresses than smoltcp was compiled for.
+    /// More addresses than smoltcp was compiled for: the variable
+    /// `SMOLTCP_IFACE_MAX_ADDR_COUNT` of the build says how many.
     TooManyAddresses,
-    /// More routes than smoltcp was compiled for.
+    /// More routes than smoltcp was compiled for: `SMOLTCP_IFACE_MAX_ROUTE_COUNT`.
     TooManyRoutes,
     /// Two routes lead to this network.
     TwoRoutes(IpCidr),
@@ -43,8 +44,8 @@ pub enum ConfigError {
     SmallMtu,
     /// The feature `dhcp` is off.
     NoDhcp,
-    /// The memory has no slots, or less for something than its slots need.
-    Memory,
+    /// The memory has no slots, or less for something than its slots need: it lacks this.
+    Memory(&'static str),
 }
 
 impl fmt::Display for ConfigError {
@@ -69,8 +70,10 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::NotUnicast => f.write_str("an address is not unicast"),
             ConfigError::SmallMtu => f.write_str("IPv6 needs an MTU of 1280 bytes"),
-            ConfigError::NoDhcp => f.write_str("this program was built without DHCP"),
-            ConfigError::Memory => f.write_str("not enough memory"),
+            ConfigError::NoDhcp => {
+                f.write_str("this program was built without DHCP (the feature `dhcp`)")
+            }
+            ConfigError::Memory(missing) => write!(f, "the memory lacks {missing}"),
         }
     }
 }

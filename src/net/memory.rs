@@ -45,8 +45,8 @@ pub struct Memory<'a> {
 /// Memory for the buffers of a pool of slots: each slot gets an equal share.
 ///
 /// What services write as a whole must fit the transmit buffer of a slot: for
-/// [`Ftp`](crate::ftp::Ftp), `Ftp::REPLY_MAX` bytes on the control connection, and on the data
-/// connection a line of a listing, 512 bytes and a path.
+/// [`Ftp`](crate::ftp::Ftp), `Ftp::REPLY_MAX` bytes on the control connection, and `Ftp::LINE_MAX` on
+/// the data connection.
 #[derive(Default)]
 pub struct Buffers<'a> {
     /// Where received bytes wait. A share over 65,535 bytes makes use of window scaling.
@@ -69,34 +69,42 @@ pub(super) struct Furniture<'a> {
 /// Gives each slot its socket, and makes the rest of the memory what it is for.
 pub(super) fn furnish(memory: Memory<'_>) -> Result<Furniture<'_>, ConfigError> {
     let Memory { control, bulk, slots, sockets, timers, buckets, message, outbox, .. } = memory;
-    let enough = (1..usize::from(u16::MAX)).contains(&slots.len())
-        && control > 0
-        && sockets.len() >= slots.len()
-        && timers.len() >= slots.len()
-        && buckets.len() >= 2 * slots.len();
-    if !enough {
-        return Err(ConfigError::Memory);
+    let needs = [
+        ((1..usize::from(u16::MAX)).contains(&slots.len()), "slots: from 1 to 65,534"),
+        (control > 0, "a slot for connections to services"),
+        (sockets.len() >= slots.len(), "a socket for each slot"),
+        (timers.len() >= slots.len(), "a timer for each slot"),
+        (buckets.len() >= 2 * slots.len(), "two buckets for each slot"),
+        (control.saturating_add(bulk) <= slots.len(), "slots for `control` and `bulk`"),
+    ];
+    if let Some((_, missing)) = needs.into_iter().find(|(is_met, _)| !is_met) {
+        return Err(ConfigError::Memory(missing));
     }
     let mut sockets = sockets.iter_mut();
-    let (control_slots, others) = slots.split_at_mut_checked(control).ok_or(ConfigError::Memory)?;
-    let (bulk_slots, data_slots) = others.split_at_mut_checked(bulk).ok_or(ConfigError::Memory)?;
-    equip(control_slots, &mut sockets, memory.control_buffers)?;
-    equip(bulk_slots, &mut sockets, memory.bulk_buffers)?;
-    equip(data_slots, &mut sockets, memory.data_buffers)?;
+    let (control_slots, others) = slots.split_at_mut_checked(control).unwrap_or_default();
+    let (bulk_slots, data_slots) = others.split_at_mut_checked(bulk).unwrap_or_default();
+    let pools = [
+        (control_slots, memory.control_buffers, "`control_buffers`"),
+        (bulk_slots, memory.bulk_buffers, "`bulk_buffers`"),
+        (data_slots, memory.data_buffers, "`data_buffers`"),
+    ];
+    for (slots, buffers, name) in pools {
+        equip(slots, &mut sockets, buffers).ok_or(ConfigError::Memory(name))?;
+    }
     let (index, timers, spare) = (Index::new(buckets), Timers::new(timers), sockets.next());
     Ok(Furniture { slots, index, timers, message, outbox, spare })
 }
 
-/// Gives each slot a socket, with its share of the buffers.
+/// Gives each slot a socket, with its share of the buffers; `None` if that is nothing.
 fn equip<'a>(
     slots: &mut [Slot<'a>],
     sockets: &mut impl Iterator<Item = &'a mut SocketStorage<'a>>,
     buffers: Buffers<'a>,
-) -> Result<(), ConfigError> {
+) -> Option<()> {
     let count = slots.len().max(1);
     let (receive, transmit) = (buffers.receive.len() / count, buffers.transmit.len() / count);
     if receive == 0 || transmit == 0 {
-        return if slots.is_empty() { Ok(()) } else { Err(ConfigError::Memory) };
+        return slots.is_empty().then_some(());
     }
     let receive = buffers.receive.chunks_exact_mut(receive);
     let transmit = buffers.transmit.chunks_exact_mut(transmit);
@@ -105,5 +113,5 @@ fn equip<'a>(
     {
         slot.equip(storage, receive, transmit);
     }
-    Ok(())
+    Some(())
 }

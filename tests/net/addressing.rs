@@ -1,7 +1,7 @@
 //! Our own addresses: claimed, told, defended, given up.
 
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Address, Ipv6Address, MldRepr};
-use tinyftp::net::{Address, ConfigError, Net, Route};
+use tinyftp::net::{Address, ConfigError, Memory, Net, Route};
 use tinyftp::time::Instant;
 
 use crate::raw::{self, Peer, RAW_MAC, RAW_V4, RAW_V6};
@@ -441,4 +441,25 @@ fn what_cannot_be_is_refused() {
     assert_eq!(refused(FIXED_V4, &[MIXED], 1500), ConfigError::NotOnLink(MIXED.via));
     const TWO: &[Route] = &[via(192, 168, 69, 2), via(192, 168, 69, 3)];
     assert_eq!(refused(FIXED_V4, TWO, 1500), ConfigError::TwoRoutes(TWO[0].cidr));
+}
+
+/// And what there is too little of is said.
+#[test]
+fn memory_that_does_not_suffice_is_refused() {
+    let lacks = |take: fn(&mut Memory<'static>), missing: &str| {
+        let shape = Shape::SMALL;
+        let mut memory = memory(&shape);
+        take(&mut memory);
+        let refused = Net::new(&config(&shape), memory, &mut Port::default(), Instant::ZERO).err();
+        let told = refused.map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(told, format!("the memory lacks {missing}"));
+    };
+    lacks(|memory| memory.slots = &mut [], "slots: from 1 to 65,534");
+    lacks(|memory| memory.control = 0, "a slot for connections to services");
+    lacks(|memory| memory.sockets = &mut [], "a socket for each slot");
+    lacks(|memory| memory.timers = &mut [], "a timer for each slot");
+    lacks(|memory| memory.buckets = &mut [], "two buckets for each slot");
+    lacks(|memory| memory.bulk = memory.slots.len(), "slots for `control` and `bulk`");
+    lacks(|memory| memory.control_buffers.receive = &mut [], "`control_buffers`");
+    lacks(|memory| memory.data_buffers.transmit = &mut [], "`data_buffers`");
 }

@@ -705,7 +705,7 @@ fn dhcp_needs_room_for_its_socket() {
     let mut memory = memory(&shape);
     memory.sockets = lend(shape.control + shape.data, Default::default);
     let refused = Net::new(&config(&shape), memory, &mut Port::default(), Instant::ZERO);
-    assert_eq!(refused.err(), Some(ConfigError::Memory));
+    assert_eq!(refused.err(), Some(ConfigError::Memory("a socket for DHCP")));
 }
 
 #[test]
