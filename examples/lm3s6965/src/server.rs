@@ -45,8 +45,9 @@ extern "C" fn main() -> ! {
         passive_ports: 49_152..=65_535,
         seed: seed(hardware, mac, &mut clock),
     };
-    let Ok(mut net) = Net::new(&config, memory, mac, clock.now()) else {
-        trouble::stop("the network cannot be set up");
+    let mut net = match Net::new(&config, memory, mac, clock.now()) {
+        Ok(net) => net,
+        Err(error) => trouble::stop(error),
     };
 
     // Anybody may do anything.
