@@ -71,7 +71,7 @@
 //! }
 //!
 //! fn serve(
-//!     resources: &'static mut Resources, // a static of `Resources::EMPTY`
+//!     resources: &'static mut Resources, // a static of `Resources::EMPTY`, borrowed once
 //!     disk: RamDisk<'static>,            // of two more statics: `RamDisk::new(nodes, blocks)`
 //!     device: &mut impl Device,
 //!     seed: u128, // random

@@ -45,7 +45,8 @@ pub struct Resources<
 
 /// What [`Resources`] are lent as.
 pub struct Parts<'a, J, const N: usize> {
-    /// What the network works in. There is no room for services over UDP.
+    /// What the network works in. For services over UDP there is room once its `message` has been
+    /// lent some bytes, such as a second static.
     pub memory: Memory<'a>,
     /// FTP sessions.
     pub sessions: &'a mut [Session<'a, J, N>],

@@ -93,7 +93,7 @@ pub use session::{Session, USER_MAX};
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// Sessions at once; one more gets 421. There should be a few [`Session`]s more than
-    /// this, to say it with.
+    /// this, to say it with: without one, who comes then hears nothing.
     pub max_sessions: usize,
     /// Sessions that an address may have at once, if there is a limit; one more gets 421. An
     /// IPv6 network of 64 bits counts as one address.
@@ -126,7 +126,8 @@ pub struct Config {
     pub data_port: u16,
     /// The date at [`Instant::ZERO`].
     pub start: Timestamp,
-    /// A random number that clients must not know: it spreads their addresses over a table.
+    /// A random number that clients must not know: with `max_per_address`, it spreads their
+    /// addresses over a table.
     pub secret: u128,
 }
 
