@@ -61,6 +61,13 @@ install_missing() {
         >/dev/null || fail "cannot install $packages"
 }
 
+check_device() {
+    ip link show dev "$tap" >/dev/null 2>&1 \
+        || fail "there is no $tap here: make it with scripts/setup-tap.sh"
+    { [ -r /dev/net/tun ] && [ -w /dev/net/tun ]; } \
+        || fail "you may not open /dev/net/tun: take --build, and then --built with sudo"
+}
+
 # In its own directory, where its settings are found.
 build() (
     cd "examples/$board"
@@ -132,6 +139,7 @@ case $board in
 esac
 place=target/$board$kind
 
+[ "$run" = no ] || check_device
 install_missing
 [ "$build" = no ] || build
 elf=$place/$thumb/release/$board
@@ -139,6 +147,5 @@ elf=$place/$thumb/release/$board
 sizes "$elf"
 [ "$run" = yes ] || exit 0
 
-ip link show dev "$tap" >/dev/null 2>&1 || fail "there is no $tap here: make it with scripts/setup-tap.sh"
 exec qemu-system-arm -M "$machine" -kernel "$elf" -nographic \
     -nic "tap,ifname=$tap,script=no,downscript=no"
