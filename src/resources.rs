@@ -85,7 +85,7 @@ impl<
 {
     /// FTP sessions at once.
     pub const SESSIONS: usize = PLACES - 1;
-    /// Bytes of the longest line, and of the longest path: `N` of [`Ftp`](crate::ftp::Ftp).
+    /// Bytes of the longest line, and of the longest path: `N` of [`Ftp`].
     pub const LINE: usize = N;
 
     /// Refuses to compile where [`resources!`](crate::resources!) was given sizes that cannot work.
