@@ -45,7 +45,9 @@ extern "C" fn main() -> ! {
         passive_ports: 49_152..=65_535,
         seed: seed(hardware, mac, &mut clock),
     };
-    let mut net = match Net::new(&config, memory, mac, clock.now()) {
+    // Borrowed, and not taken out: the stack has no room for a second one.
+    let mut net = Net::new(&config, memory, mac, clock.now());
+    let net = match &mut net {
         Ok(net) => net,
         Err(error) => trouble::stop(error),
     };
