@@ -26,5 +26,5 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn HardFault() -> ! {
     let (status, address) = processor::fault();
-    stop(format_args!("fault {status:#x} at {address:#x}: the stack ends at 0x20000000"))
+    stop(format_args!("fault {status:#x} at {address:#x}: perhaps memory.x has too small a STACK"))
 }
