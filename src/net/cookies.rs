@@ -14,7 +14,7 @@ use smoltcp::wire::{
 };
 
 use super::demux::Arrival;
-use super::device::{Exit, Port};
+use super::device::{Exit, Shim};
 use super::frame::Segment;
 use super::index::Tuple;
 use super::slots::{Kind, Role};
@@ -89,10 +89,10 @@ impl Net<'_> {
         let mut iface = self.packet_interface(isn, &capabilities, now);
         self.prepare(at, role, &segment.tuple, (isn, irs), now);
         let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
-        let mut port = Port::<T>::received(packet, Exit::Nowhere, &capabilities);
-        iface.poll_ingress_single(instant(now), &mut port, &mut slot.sockets);
-        let mut port = Port::<T>::nowhere(&capabilities);
-        iface.poll_egress(instant(now), &mut port, &mut slot.sockets);
+        let mut shim = Shim::<T>::received(packet, Exit::Nowhere, &capabilities);
+        iface.poll_ingress_single(instant(now), &mut shim, &mut slot.sockets);
+        let mut shim = Shim::<T>::nowhere(&capabilities);
+        iface.poll_egress(instant(now), &mut shim, &mut slot.sockets);
     }
 
     /// A slot for somebody who means it: if none is free, that of the request that has waited for

@@ -7,7 +7,7 @@ use smoltcp::socket::tcp::State;
 use super::addressing::Outcome;
 #[cfg(feature = "dhcp")]
 use super::addressing::dhcp::Dhcp;
-use super::device::{Exit, Port};
+use super::device::{Exit, Shim};
 use super::frame::{self, Frame, Segment};
 use super::index::Tuple;
 use super::secret::interface_seed;
@@ -160,8 +160,8 @@ impl<'a> Net<'a> {
         let Arrival { segment, frame, answer, now } = arrival;
         let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         let before = slot.state();
-        let mut port = Port::received(frame, Exit::Wire(answer), &self.capabilities);
-        self.iface.poll_ingress_single(instant(now), &mut port, &mut slot.sockets);
+        let mut shim = Shim::received(frame, Exit::Wire(answer), &self.capabilities);
+        self.iface.poll_ingress_single(instant(now), &mut shim, &mut slot.sockets);
         if before == State::SynSent && segment.syn {
             slot.irs = segment.sequence;
         }
@@ -234,8 +234,8 @@ impl<'a> Net<'a> {
         let mut iface = self.throw_away_interface(isn, now);
         self.prepare(at, role, &segment.tuple, (isn, segment.sequence), now);
         let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
-        let mut port = Port::received(frame, Exit::Wire(answer), &self.capabilities);
-        iface.poll_ingress_single(instant(now), &mut port, &mut slot.sockets);
+        let mut shim = Shim::received(frame, Exit::Wire(answer), &self.capabilities);
+        iface.poll_ingress_single(instant(now), &mut shim, &mut slot.sockets);
         // If smoltcp did not like the segment, serving finds the socket still listening.
         self.mark(at);
     }
@@ -270,8 +270,8 @@ impl<'a> Net<'a> {
     pub(super) fn throw_away_interface(&self, isn: u32, now: Instant) -> Interface {
         let mut config = smoltcp::iface::Config::new(self.hardware.into());
         config.random_seed = interface_seed(isn);
-        let mut port = Port::closed(&self.capabilities);
-        let mut iface = Interface::new(config, &mut port, instant(now));
+        let mut shim = Shim::closed(&self.capabilities);
+        let mut iface = Interface::new(config, &mut shim, instant(now));
         self.share_addresses(&mut iface);
         iface
     }

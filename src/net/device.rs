@@ -1,4 +1,5 @@
-//! The device that smoltcp sees: of the real one, a frame that came in, and room for one to go out.
+//! A shim between smoltcp and the device: of that, smoltcp sees a frame that came in, and room for
+//! one to go out.
 //!
 //! There is this one type, so that what smoltcp does for each type of device is compiled once.
 
@@ -12,7 +13,7 @@ use smoltcp::wire::{ETHERNET_HEADER_LEN, EthernetFrame, EthernetRepr};
 const SEGMENT_MAX: usize = 40 + 60;
 
 /// A device through which one frame comes in at most, and one goes out.
-pub(super) struct Port<'p, T> {
+pub(super) struct Shim<'p, T> {
     frame: Option<&'p [u8]>,
     exit: Option<Exit<'p, T>>,
     /// Whether there was no room for what was to go out.
@@ -32,7 +33,7 @@ pub(super) enum Exit<'p, T> {
     Nowhere,
 }
 
-impl<'p, T: TxToken> Port<'p, T> {
+impl<'p, T: TxToken> Shim<'p, T> {
     /// A frame comes in, and may be answered.
     pub fn received(
         frame: &'p [u8],
@@ -71,14 +72,14 @@ impl<'p, T: TxToken> Port<'p, T> {
     }
 }
 
-impl<'p> Port<'p, Never> {
+impl<'p> Shim<'p, Never> {
     /// Nothing comes in or goes out.
     pub fn closed(capabilities: &'p DeviceCapabilities) -> Self {
         Self::sending(None, capabilities)
     }
 }
 
-impl<'p, T: TxToken> Device for Port<'p, T> {
+impl<'p, T: TxToken> Device for Shim<'p, T> {
     type RxToken<'d>
         = Received<'p>
     where
@@ -104,7 +105,7 @@ impl<'p, T: TxToken> Device for Port<'p, T> {
     }
 }
 
-/// The frame that came in through a [`Port`].
+/// The frame that came in through a [`Shim`].
 pub(super) struct Received<'p>(&'p [u8]);
 
 impl RxToken for Received<'_> {
@@ -113,7 +114,7 @@ impl RxToken for Received<'_> {
     }
 }
 
-/// The frame that goes out through a [`Port`].
+/// The frame that goes out through a [`Shim`].
 pub(super) struct Sent<'d, 'p, T> {
     exit: Exit<'p, T>,
     used: &'d Cell<bool>,

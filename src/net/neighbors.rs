@@ -5,7 +5,7 @@ use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, TxToken};
 use smoltcp::wire::{ETHERNET_HEADER_LEN, EthernetFrame, EthernetRepr, HardwareAddress};
 
-use super::device::{Exit, Port};
+use super::device::{Exit, Shim};
 use super::secret::interface_seed;
 use super::{Net, instant};
 use crate::time::Instant;
@@ -14,9 +14,9 @@ impl Net<'_> {
     /// Gives smoltcp a frame of ARP or of neighbor discovery. Who waits for a neighbor looks
     /// again whether it is known now.
     pub(super) fn meet(&mut self, frame: &[u8], answer: impl TxToken, now: Instant) {
-        let mut port = Port::received(frame, Exit::Wire(answer), &self.capabilities);
+        let mut shim = Shim::received(frame, Exit::Wire(answer), &self.capabilities);
         let mut nobody = SocketSet::new(&mut [][..]);
-        self.iface.poll_ingress_single(instant(now), &mut port, &mut nobody);
+        self.iface.poll_ingress_single(instant(now), &mut shim, &mut nobody);
         while let Some(slot) = self.neighborless.pop() {
             self.mark(slot);
         }
@@ -35,9 +35,9 @@ impl Net<'_> {
         let capabilities = self.packet_capabilities();
         let mut iface = self.packet_interface(0, &capabilities, now);
         let answer = Exit::Framed(answer, &header);
-        let mut port = Port::received(frame.payload(), answer, &capabilities);
+        let mut shim = Shim::received(frame.payload(), answer, &capabilities);
         let mut nobody = SocketSet::new(&mut [][..]);
-        iface.poll_ingress_single(instant(now), &mut port, &mut nobody);
+        iface.poll_ingress_single(instant(now), &mut shim, &mut nobody);
     }
 
     /// A slot has something to send, and its neighbor is not known. smoltcp has `asked` for it,
@@ -61,8 +61,8 @@ impl Net<'_> {
         self.share_routes(&mut iface);
         let Some(slot) = self.slots.get_mut(usize::from(at)) else { return };
         slot.forget_neighbor();
-        let mut port = Port::through(device, &self.capabilities, instant(now));
-        iface.poll_egress(instant(now), &mut port, &mut slot.sockets);
+        let mut shim = Shim::through(device, &self.capabilities, instant(now));
+        iface.poll_egress(instant(now), &mut shim, &mut slot.sockets);
     }
 
     /// Those of the device, for packets without their frames.
@@ -85,7 +85,7 @@ impl Net<'_> {
     ) -> Interface {
         let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
         config.random_seed = interface_seed(isn);
-        let mut iface = Interface::new(config, &mut Port::closed(capabilities), instant(now));
+        let mut iface = Interface::new(config, &mut Shim::closed(capabilities), instant(now));
         self.share_addresses(&mut iface);
         iface
     }

@@ -5,7 +5,7 @@ use smoltcp::phy::Device;
 use smoltcp::socket::udp::{PacketBuffer, PacketMetadata, Socket, UdpMetadata};
 use smoltcp::wire::IpEndpoint;
 
-use super::device::Port;
+use super::device::Shim;
 use super::{due_at, instant};
 use crate::time::{Duration, Instant};
 
@@ -76,8 +76,8 @@ impl<'a> Outbox<'a> {
         let (until, sockets) = (self.until?, self.sockets.as_mut()?);
         let capabilities = device.capabilities();
         if now < until {
-            let mut port = Port::through(device, &capabilities, instant(now));
-            iface.poll_egress(instant(now), &mut port, sockets);
+            let mut shim = Shim::through(device, &capabilities, instant(now));
+            iface.poll_egress(instant(now), &mut shim, sockets);
         }
         let due = due_at(iface, sockets, now);
         let socket = sockets.get_mut::<Socket>(SocketHandle::default());

@@ -5,7 +5,7 @@ use smoltcp::phy::Device;
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Duration as SmoltcpDuration;
 
-use super::device::Port;
+use super::device::Shim;
 use super::slots::{Role, Session, Slot};
 use super::stream::TcpStream;
 use super::{Binding, Net, due_at, instant, service_at, socket_address};
@@ -223,11 +223,11 @@ impl<'a> Net<'a> {
         }
         let due = self.iface.poll_at(stack_now, &slot.sockets).is_some_and(|due| due <= stack_now);
         for turn in 0..FRAMES_A_SLOT {
-            let mut port = Port::through(device, &self.capabilities, stack_now);
+            let mut shim = Shim::through(device, &self.capabilities, stack_now);
             let before = slot.state();
-            let result = self.iface.poll_egress(stack_now, &mut port, &mut slot.sockets);
-            let (is_full, asked) = (port.is_full(), port.is_used());
-            drop(port);
+            let result = self.iface.poll_egress(stack_now, &mut shim, &mut slot.sockets);
+            let (is_full, asked) = (shim.is_full(), shim.is_used());
+            drop(shim);
             slot.follow(before, false);
             if result == PollResult::SocketStateChanged {
                 self.sent += 1;

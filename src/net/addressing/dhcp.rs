@@ -18,7 +18,7 @@ use super::claim::Origin;
 use super::plan::is_host;
 use super::{Addressing, HostName};
 use crate::net::datagram::{HOP_LIMIT, Outgoing};
-use crate::net::device::{Exit, Port};
+use crate::net::device::{Exit, Shim};
 use crate::net::frame::Message;
 use crate::net::index::Tuple;
 use crate::net::secret::Secret;
@@ -133,8 +133,8 @@ impl<'a> Dhcp<'a> {
             return;
         }
         let due = iface.poll_at(instant(now), &self.sockets);
-        let mut port = Port::received(frame, Exit::Wire(token), capabilities);
-        iface.poll_ingress_single(instant(now), &mut port, &mut self.sockets);
+        let mut shim = Shim::received(frame, Exit::Wire(token), capabilities);
+        iface.poll_ingress_single(instant(now), &mut shim, &mut self.sockets);
         // smoltcp does not say whether the transaction was ours. If it was, it does something else
         // next.
         let is_ours = iface.poll_at(instant(now), &self.sockets) != due;
@@ -205,10 +205,10 @@ impl<'a> Dhcp<'a> {
                 break;
             }
             let until = now + self.pace(random);
-            let mut port = Port::through(device, &capabilities, instant(now));
-            iface.poll_egress(instant(now), &mut port, &mut self.sockets);
-            let is_full = port.is_full();
-            drop(port);
+            let mut shim = Shim::through(device, &capabilities, instant(now));
+            iface.poll_egress(instant(now), &mut shim, &mut self.sockets);
+            let is_full = shim.is_full();
+            drop(shim);
             if let Some(Event::Deconfigured) = self.socket().poll() {
                 self.lose("the lease has run out");
             }
