@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
@@ -29,6 +30,46 @@ class Failure(Exception):
 def check(condition, message):
     if not condition:
         raise Failure(message)
+
+
+def out_of_time(*_):
+    raise Failure("out of time")
+
+
+def attempt(seconds, place, play, *arguments):
+    """What `play` returns, and why it failed, if it did: it has so many seconds, and what it starts
+    in a place, if there is one, has no more."""
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.alarm(seconds)
+    if place:
+        place.deadline = time.monotonic() + seconds
+    try:
+        return play(*arguments), None
+    except Failure as failure:
+        return None, str(failure)
+    except Exception:
+        return None, traceback.format_exc()
+    finally:
+        signal.alarm(0)
+
+
+def end_with(main):
+    """Ends the program with what `main` returns, or with a line that says why it cannot."""
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(f"run.py: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def require(programs):
+    """Ends the program if one of these is not there: no case is left out for that."""
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    missing = sorted(p for p in set(map(str, programs))
+                     if not shutil.which(p, path=path) and not os.path.isdir(p))
+    if missing:
+        sys.exit(f"run.py: not there: {', '.join(missing)}; scripts/test.sh fetches what it needs")
 
 
 def enter_namespace():

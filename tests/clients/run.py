@@ -8,11 +8,9 @@ Plays the cases whose line has every WORD in it; all of them when there is none.
 import argparse
 import functools
 import os
-import shutil
 import signal
 import sys
 import time
-import traceback
 from typing import Callable, NamedTuple
 
 sys.dont_write_bytecode = True  # this may run as root in somebody's clone
@@ -21,7 +19,7 @@ import lab
 import table
 from clients import CLIENTS, PROGRAMS, Session
 from files import SCENARIOS
-from lab import SERVER, SERVER6, Failure, Lab
+from lab import SERVER, SERVER6, Lab
 
 # The servers: what the program is started with. Their cases are played in this order, because
 # a start takes a second until the device is up.
@@ -80,32 +78,10 @@ def all_cases():
             yield Case(*row)
 
 
-def missing_programs(cases):
-    """What the cases need and is not there: no case is left out for that."""
-    needed = {str(program) for case in cases for program in PROGRAMS.get(case.who, ())}
-    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
-    return sorted(p for p in needed if not shutil.which(p, path=path) and not os.path.isdir(p))
-
-
-def out_of_time(*_):
-    raise Failure("out of time")
-
-
 def play(case, place):
-    """Plays one case; the reason if it fails."""
-    signal.alarm(case.seconds)
-    place.deadline = time.monotonic() + case.seconds
-    try:
-        place.use(case.server, KINDS[case.server])
-        case.play(place)
-        place.check_alive()
-        return None
-    except Failure as failure:
-        return str(failure)
-    except Exception:
-        return traceback.format_exc()
-    finally:
-        signal.alarm(0)
+    place.use(case.server, KINDS[case.server])
+    case.play(place)
+    place.check_alive()
 
 
 def report(case, reason, seconds, place):
@@ -145,17 +121,15 @@ def main():
         return 0
     if not os.path.isfile(options.server):
         sys.exit(f"run.py: there is no {options.server}; build it with cargo build --release")
-    if missing := missing_programs(cases):
-        sys.exit(f"run.py: not there: {', '.join(missing)}; scripts/test.sh fetches what it needs")
+    lab.require(program for case in cases for program in PROGRAMS.get(case.who, ()))
     lab.enter_namespace()
-    signal.signal(signal.SIGALRM, out_of_time)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     place = Lab(options.server, options.offload)
     results = []
     try:
         for case in cases:
             begin = time.monotonic()
-            reason = play(case, place)
+            _, reason = lab.attempt(case.seconds, place, play, case, place)
             report(case, reason, time.monotonic() - begin, place)
             results.append((case, reason is None))
     finally:
@@ -169,9 +143,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        sys.exit(f"run.py: {failure}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    lab.end_with(main)

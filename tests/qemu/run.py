@@ -10,12 +10,9 @@ scripts/run-qemu.sh builds it, with --build; with --build --defmt, for one case;
 import argparse
 import itertools
 import re
-import shutil
-import signal
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -28,7 +25,7 @@ import firmware
 import matrix
 from board import Board
 from clients import PROGRAMS
-from lab import REPO, Failure, check, enter_namespace
+from lab import REPO, attempt, check, end_with, enter_namespace, require
 
 # Bytes that it may take: of RAM, with the stack, and of flash.
 RAM = 65_536
@@ -94,25 +91,10 @@ CASES = ([Case("lm3s6965", *row) for row in ROWS] +
          [Case("mps2-an385", *row) for row in ROWS if re.fullmatch(DRIVERS, row[0])])
 
 
-def out_of_time(*_):
-    raise Failure("out of time")
-
-
 def play(case, board):
-    """Plays one case; the reason if it fails."""
-    signal.alarm(CASE_SECONDS)
-    board.deadline = time.monotonic() + CASE_SECONDS
-    try:
-        case.play(board)
-        board.check_alive()
-        board.check_empty()
-        return None
-    except Failure as failure:
-        return str(failure)
-    except Exception:
-        return traceback.format_exc()
-    finally:
-        signal.alarm(0)
+    case.play(board)
+    board.check_alive()
+    board.check_empty()
 
 
 def report(case, reason, seconds, board):
@@ -133,7 +115,7 @@ def play_on(name, chosen):
         board = Board(Path(base), name)
         for case in chosen:
             begin = time.monotonic()
-            reason = play(case, board)
+            _, reason = attempt(CASE_SECONDS, board, play, case, board)
             report(case, reason, time.monotonic() - begin, board)
             failed += reason is not None
         board.stop()
@@ -153,20 +135,12 @@ def main():
     if options.list:
         print(*(case.line for case in chosen), sep="\n")
         return 0
-    programs = [program for who in (*matrix.WHO, "ping", "nc") for program in PROGRAMS.get(who, ())]
-    if missing := [program for program in programs if not shutil.which(program)]:
-        sys.exit(f"run.py: not there: {', '.join(missing)}; scripts/test.sh fetches what it needs")
+    require(program for who in (*matrix.WHO, "ping", "nc") for program in PROGRAMS.get(who, ()))
     enter_namespace()
-    signal.signal(signal.SIGALRM, out_of_time)
     failed = sum(play_on(*group) for group in itertools.groupby(chosen, lambda case: case.board))
     print(f"qemu: {len(chosen) - failed} passed, {failed} failed")
     return 1 if failed or not chosen else 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        sys.exit(f"run.py: {failure}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    end_with(main)

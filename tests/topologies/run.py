@@ -11,7 +11,6 @@ import shutil
 import signal
 import sys
 import time
-import traceback
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -23,7 +22,6 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "clients"))
 
 import lab
 from captures import check_captures
-from lab import Failure
 from network import Network, hide_run
 from topology import Case, Skipped
 
@@ -63,10 +61,6 @@ def line(topology, case):
     return f"{topology.name:14} {case.name}"
 
 
-def out_of_time(*_):
-    raise Failure("out of time")
-
-
 class Outcome:
     """The lines of the cases of one topology, and how many of them failed."""
 
@@ -76,20 +70,15 @@ class Outcome:
 
     def attempt(self, case, action, *arguments):
         """Plays one case; whether it went well."""
-        begin, verdict, reason, words = time.monotonic(), "ok", None, None
-        signal.alarm(case.seconds)
-        if self.network:
-            self.network.deadline = begin + case.seconds
-        try:
-            words = action(*arguments)
-        except Skipped as skipped:
-            verdict, words = "SKIP", skipped
-        except Failure as failure:
-            verdict, reason = "FAIL", str(failure)
-        except Exception:
-            verdict, reason = "FAIL", traceback.format_exc()
-        finally:
-            signal.alarm(0)
+        def play():
+            try:
+                return "ok", action(*arguments)
+            except Skipped as skipped:
+                return "SKIP", skipped
+
+        begin = time.monotonic()
+        played, reason = lab.attempt(case.seconds, self.network, play)
+        verdict, words = played or ("FAIL", None)
         self.report(case, verdict, reason, words, time.monotonic() - begin)
         return verdict == "ok"
 
@@ -112,7 +101,6 @@ def play_topology(number, options):
     """All of one of the chosen topologies, in a process that got nothing else to know which;
     how many cases passed, failed and were skipped."""
     topology = list(chosen(options.words))[number]
-    signal.signal(signal.SIGALRM, out_of_time)
     outcome = Outcome(topology)
     network = outcome.network = Network(topology.name, options.server, options.offload)
     place = None
@@ -171,8 +159,7 @@ def main():
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     if not os.path.isfile(options.server):
         sys.exit(f"run.py: there is no {options.server}; build it with cargo build --release")
-    if missing := [program for program in PROGRAMS if not shutil.which(program)]:
-        sys.exit(f"run.py: not there: {', '.join(missing)}; scripts/test.sh fetches what it needs")
+    lab.require(PROGRAMS)
     lab.enter_namespace()
     hide_run()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -183,9 +170,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        sys.exit(f"run.py: {failure}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    lab.end_with(main)
