@@ -57,7 +57,7 @@
 //! use tinyftp::time::{Duration, Instant};
 //!
 //! tinyftp::resources! {
-//!     /// What the core works in: 14 KiB.
+//!     /// What the core works in: 14 KiB with pointers of 32 bits.
 //!     type Resources = {
 //!         storage: RamDisk<'static>,
 //!         sessions: 2,
