@@ -2,8 +2,8 @@
 # Everything that needs no network: form, lints, documentation, and the core on a device.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/thumb.sh
 
-thumb=thumbv7m-none-eabi
 # The least that is of use on a board, and all that there may be.
 cores=(ipv4 "ipv4,ipv6,dhcp,mdns,hash,log,defmt")
 boards=(lm3s6965 mps2-an385)
@@ -30,22 +30,13 @@ install() {
         "${missing[@]}" >/dev/null
 }
 
-have_target() {
-    rustup target list --installed 2>/dev/null | grep -qx "$thumb"
-}
-
 # build_core FEATURES. A toolchain that cannot be had from its home comes from Debian, with the
 # sources of `core`.
 build_core() {
-    local options=(--no-default-features --features "$1" --target "$thumb")
     timeout 120 rustup target add "$thumb" >/dev/null 2>&1 || true
-    if have_target; then
-        cargo build "${options[@]}" --target-dir target/thumb
-    else
-        install rustc-web cargo-web rust-web-src
-        RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc /usr/bin/cargo build -Z build-std=core \
-            "${options[@]}" --target-dir target/thumb-debian
-    fi
+    has_target || install rustc-web cargo-web rust-web-src
+    cargo_for_thumb build --no-default-features --features "$1" --target "$thumb" \
+        --target-dir target/thumb
 }
 
 # check_board BOARD
@@ -96,7 +87,7 @@ done
 
 for board in "${boards[@]}"; do
     step "the microcontroller: whether it fits: $board"
-    if have_target; then
+    if has_target; then
         check_board "$board"
     else
         echo "not built: this toolchain has no $thumb"

@@ -3,10 +3,10 @@
 # in QEMU on a TAP device, in the network namespace that this is started in.
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/thumb.sh
 
 tap=tap0
 board=lm3s6965
-thumb=thumbv7m-none-eabi
 kind=
 features=
 
@@ -26,11 +26,6 @@ TEXT
 fail() {
     echo "run-qemu.sh: $*" >&2
     exit 1
-}
-
-# Whether the toolchain in the path has the libraries of the target.
-has_target() {
-    libraries=$(rustc --print target-libdir --target $thumb 2>/dev/null) && [ -d "$libraries" ]
 }
 
 # Prints the packages that are missing. Debian has a toolchain, too; its libraries are to be built.
@@ -72,13 +67,7 @@ check_device() {
 build() (
     cd "examples/$board"
     # shellcheck disable=SC2086
-    set -- build --release --target-dir "../../$place" $features
-    if has_target; then
-        cargo "$@"
-    else
-        RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER=ld.lld \
-            /usr/bin/cargo "$@" -Z build-std=core
-    fi
+    cargo_for_thumb build --release --target-dir "../../$place" $features
 )
 
 # The sum of what has to be loaded below 0x20000000, where RAM begins, and of what RAM is for.
